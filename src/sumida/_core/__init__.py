@@ -1,0 +1,1 @@
+"""The foundation under every room: private, and imported by all of them."""

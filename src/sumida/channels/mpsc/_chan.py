@@ -1,0 +1,249 @@
+"""The state that the two sides of an mpsc channel share.
+
+The places of a channel are counted once: each is queued, held (by a permit, or by a
+sender that was granted it and has not run yet) or free. Nobody waits for a place
+while one is free. A sender's fast path does not even count: it draws on `credit`, a
+number of places that are known to be free and that the running turn may still use.
+"""
+
+from asyncio import _get_running_loop as running_loop  # None, not an error, outside
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Generic, TypeVar, final
+
+from sumida._core.waiters import WaiterQueue
+from sumida.operation import BUDGET
+
+__all__ = ("Chan",)
+
+T = TypeVar("T")
+
+UNBOUNDED: Final = 1 << 62
+"""The capacity of a channel without a bound."""
+
+
+@final
+class Chan(Generic[T]):
+    """Queue, places and waiters of one channel.
+
+    Args:
+        capacity: How many messages it holds at most.
+
+    Attributes:
+        queue: Messages sent and not yet received.
+        capacity: As above.
+        held: Places that belong to a permit or to a sender woken with one.
+        credit: Places that may be taken without looking: never more than are free.
+        spent: Credit given out since a sender last yielded or waited.
+        senders: Strong senders open.
+        weak_senders: Weak senders alive.
+        is_closed: Whether the receiver refuses further messages.
+        is_abandoned: Whether the receiver is gone: nobody will drain the queue.
+        takes: Messages that may be received without looking: never more than are
+            queued, and none while a sender waits for a place.
+        taken: Takes given out since the receiver last yielded or waited.
+        rooms: Senders waiting for a place.
+        items: The receiver, waiting for a message.
+        closings: Senders waiting for the receiver to go.
+        loop: The loop on which it was made, or None.
+    """
+
+    __slots__ = (
+        "capacity",
+        "closings",
+        "credit",
+        "held",
+        "is_abandoned",
+        "is_closed",
+        "items",
+        "loop",
+        "queue",
+        "rooms",
+        "senders",
+        "spent",
+        "taken",
+        "takes",
+        "weak_senders",
+    )
+
+    def __init__(self, capacity: int) -> None:
+        self.queue: deque[T] = deque()
+        self.capacity = capacity
+        self.held = 0
+        self.credit = 0
+        self.spent = 0
+        self.takes = 0
+        self.taken = 0
+        self.senders = 1
+        self.weak_senders = 0
+        self.is_closed = False
+        self.is_abandoned = False
+        self.rooms = WaiterQueue()
+        self.items = WaiterQueue()
+        self.loop = running_loop()
+        self.closings = WaiterQueue()
+
+    @property
+    def free(self) -> int:
+        """Places that nobody has."""
+        return self.capacity - self.held - len(self.queue)
+
+    @property
+    def load(self) -> str:
+        """What a `repr` tells of the queue: `3/64`, or `3` without a bound."""
+        queued = len(self.queue)
+        return f"{queued}/{self.capacity}" if self.capacity < UNBOUNDED else f"{queued}"
+
+    def refill(self) -> bool:
+        """Give the senders credit again, as far as there is room.
+
+        Returns:
+            Whether there is room.
+        """
+        credit = self.free
+        if credit <= 0:
+            return False
+        if credit > BUDGET:
+            credit = BUDGET
+        self.credit = credit
+        self.spent += credit
+        return True
+
+    def refill_takes(self) -> None:
+        """Let the receiver take what is queued without looking, if it may."""
+        if self.rooms.head is None:
+            takes = len(self.queue)
+            if takes > BUDGET:
+                takes = BUDGET
+            self.takes = takes
+            self.taken += takes
+
+    def hold(self, places: int) -> bool:
+        """Take free places for a permit.
+
+        Args:
+            places: How many.
+
+        Returns:
+            Whether there were so many; if not, none was taken.
+        """
+        free = self.free
+        if places > free:
+            return False
+        self.held += places
+        if self.credit > free - places:
+            self.credit = free - places
+        return True
+
+    def absorb(self) -> None:
+        """Hand all free places to those who wait for some; called when one joined."""
+        free = self.free
+        if free > 0:
+            self.held += free - self.rooms.assign(free)
+        # A place that a waiter did not want is free again, and found by `refill`.
+        self.credit = 0
+        # Each message that is taken from now on lets one of them go on.
+        self.takes = 0
+
+    def vacate(self, places: int) -> None:
+        """Tell that messages are being taken: their places go to waiting senders.
+
+        To be called before they are taken, for it may refuse.
+
+        Args:
+            places: How many messages.
+
+        Raises:
+            WrongLoopError: The senders wait on another loop.
+        """
+        self.takes = 0
+        rooms = self.rooms
+        if rooms.head is not None:
+            rooms.check_loop()
+            self.held += places - rooms.assign(places)
+
+    def release(self, places: int) -> None:
+        """Give back places that were held and not used.
+
+        Args:
+            places: How many.
+        """
+        self.held -= places
+        if self.rooms.head is not None:
+            self.held += places - self.rooms.assign(places)
+        self.wake_if_ended()
+
+    def put(self, item: T) -> None:
+        """Queue a message whose place the caller has accounted for.
+
+        Args:
+            item: The message.
+
+        Raises:
+            WrongLoopError: The receiver waits on another loop; nothing is changed.
+        """
+        if self.items.head is not None:
+            self.wake_receiver()
+        self.queue.append(item)
+
+    def put_many(self, items: Sequence[T]) -> None:
+        """Queue messages whose places the caller has accounted for, in order.
+
+        Args:
+            items: The messages.
+
+        Raises:
+            WrongLoopError: The receiver waits on another loop; nothing is changed.
+        """
+        if items and self.items.head is not None:
+            self.wake_receiver()
+        self.queue.extend(items)
+        self.wake_if_ended()
+
+    def wake_receiver(self) -> None:
+        """Wake the receiver, which waits; before the message is put, for it runs later.
+
+        Raises:
+            WrongLoopError: It waits on another loop.
+        """
+        items = self.items
+        items.check_loop()
+        items.wake_all()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether no message can come any more, beside those that are queued."""
+        if self.held:
+            return False
+        return self.is_closed or (not self.senders and self.rooms.first() is None)
+
+    def wake_if_ended(self) -> None:
+        """Let the receiver see the end, if this is it."""
+        if self.items.head is not None and self.has_ended:
+            self.items.wake_all()
+
+    def drop_sender(self) -> None:
+        """Count one strong sender less."""
+        self.senders -= 1
+        if not self.senders:
+            self.wake_if_ended()
+
+    def close(self) -> None:
+        """Refuse further messages; what is queued or promised may still be taken."""
+        if self.is_closed:
+            return
+        for waiters in (self.rooms, self.items, self.closings):
+            if waiters.head is not None:
+                waiters.check_loop()
+        self.is_closed = True
+        self.credit = 0
+        self.rooms.wake_all()
+        self.closings.wake_all()
+        self.wake_if_ended()
+
+    def abandon(self) -> None:
+        """Close for a receiver that nobody has any more."""
+        self.is_abandoned = True
+        self.takes = 0
+        self.queue.clear()
+        self.close()

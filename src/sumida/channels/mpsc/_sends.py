@@ -1,0 +1,279 @@
+"""The operations of a sender: send, send many, reserve, wait for the end."""
+
+from asyncio import Future
+from collections.abc import Generator
+from typing import Final, Generic, Literal, TypeVar, cast, final
+
+from sumida.channels.mpsc._chan import Chan
+from sumida.channels.mpsc.permits import Permit, Permits
+from sumida.errors import Closed, MisuseError
+from sumida.operation import (
+    BUDGET,
+    DONE,
+    PENDING,
+    Pending,
+    QueuedOperation,
+    park,
+    refuse_second,
+)
+
+__all__ = ("CLOSED_SEND", "SENT", "ReceiverClosed", "Reserve", "ReserveMany", "Send", "SendMany")
+
+T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@final
+class _Sent:
+    """Stands where the item was, once it is sent."""
+
+    __slots__ = ()
+
+
+SENT: Final = _Sent()
+
+
+def spent_error(operation: object) -> MisuseError:
+    """Say that a send was awaited again.
+
+    Args:
+        operation: The send.
+
+    Returns:
+        The error, to be raised.
+    """
+    return MisuseError(
+        f"{operation!r} has sent its item already",
+        "call send() again for each item",
+    )
+
+
+@final
+class Send(QueuedOperation[None]):
+    """Put one item in the queue, waiting for a place; spent once it is done."""
+
+    __slots__ = ("_append", "_chan", "item")
+
+    def __init__(self, chan: Chan[T], item: T) -> None:
+        self._waiter = None
+        self._waiters = chan.rooms
+        # Chan is invariant in its item; here the signature makes both agree.
+        self._chan = cast("Chan[object]", chan)
+        self._append = self._chan.queue.append
+        self.item: object = item
+
+    def __repr__(self) -> str:
+        state = "done" if self.item is SENT else "waiting" if self.is_armed else "idle"
+        return f"<Send {state} on {self._chan.load}>"
+
+    def __await__(self) -> Generator[object, None, None]:
+        # The hot path of the library: one look at the credit decides, for there is
+        # none while the channel is full or closed or its receiver waits.
+        chan = self._chan
+        credit = chan.credit
+        item = self.item
+        if credit and item is not SENT:
+            chan.credit = credit - 1
+            self._append(item)
+            self.item = SENT
+            return DONE
+        return self._await_place()
+
+    def _await_place(self) -> Generator[object, None, None]:
+        refuse_second(self)
+        chan = self._chan
+        if chan.spent >= BUDGET:
+            chan.spent = 0
+            yield
+        if self.poll() is PENDING:
+            chan.spent = 0
+            yield from park(self)
+
+    def poll(self) -> Literal[Pending.PENDING] | None:
+        """Send now if there is a place; see `Operation.poll`.
+
+        Returns:
+            None when it is sent, else `PENDING`.
+
+        Raises:
+            Closed: The receiver is gone; the item is in the error.
+            MisuseError: It has been sent already.
+        """
+        chan = self._chan
+        item = self.item
+        if item is SENT:
+            raise spent_error(self)
+        if chan.is_closed:
+            raise Closed("channel", item)
+        chan.items.check_loop()
+        if self.take_grant():
+            chan.held -= 1
+        elif chan.credit or chan.refill():
+            chan.credit -= 1
+            self.forget_place()
+        else:
+            return PENDING
+        self.item = SENT
+        chan.put(item)
+        return None
+
+    def arm(self, future: Future[object]) -> object:
+        """Join the senders that wait for a place; see `Operation.arm`."""
+        token = QueuedOperation.arm(self, future)
+        self._chan.absorb()
+        return token
+
+    def disarm(self) -> None:
+        """Leave the senders that wait; see `Operation.disarm`."""
+        QueuedOperation.disarm(self)
+        # It may have been what kept the channel open.
+        self._chan.wake_if_ended()
+
+    def give_back(self, granted: int) -> None:
+        """Pass the place on."""
+        self._chan.release(granted)
+
+
+# Stands as the spare of a closed sender: never unshared, so never used.
+CLOSED_SEND: Final = Send(Chan(1), SENT)
+_ALSO_CLOSED_SEND: Final = CLOSED_SEND
+
+
+class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
+    """Get a number of places at once, then do something with them.
+
+    Args:
+        chan: The channel.
+        places: How many, 0 to the channel's capacity.
+    """
+
+    __slots__ = ("_chan", "_places")
+
+    def __init__(self, chan: Chan[T], places: int) -> None:
+        QueuedOperation.__init__(self, chan.rooms)
+        self._chan = chan
+        self._places = places
+
+    def __repr__(self) -> str:
+        state = "waiting" if self.is_armed else "idle"
+        name = type(self).__name__
+        return f"<{name} {self._places} {state} on {self._chan.load}>"
+
+    @property
+    def needed(self) -> int:
+        """How many places it waits for."""
+        return self._places
+
+    def poll(self) -> R_co | Literal[Pending.PENDING]:
+        """Take the places now if they are free; see `Operation.poll`.
+
+        Returns:
+            What the places are good for, or `PENDING`.
+        """
+        chan = self._chan
+        self._check()
+        if not self.take_grant():
+            if not chan.hold(self._places):
+                return PENDING
+            self.forget_place()
+        return self._finish()
+
+    def _check(self) -> None:
+        """Refuse to go on with a closed channel; `Closed` if so."""
+        if self._chan.is_closed:
+            raise Closed("channel")
+
+    def _finish(self) -> R_co:
+        """Use the places, which are held now."""
+        raise NotImplementedError
+
+    def arm(self, future: Future[object]) -> object:
+        """Join the senders that wait for a place; see `Operation.arm`."""
+        token = QueuedOperation.arm(self, future)
+        self._chan.absorb()
+        return token
+
+    def disarm(self) -> None:
+        """Leave the senders that wait; see `Operation.disarm`."""
+        QueuedOperation.disarm(self)
+        # It may have been what kept the channel open.
+        self._chan.wake_if_ended()
+
+    def give_back(self, granted: int) -> None:
+        """Pass the places on."""
+        self._chan.release(granted)
+
+
+@final
+class Reserve(_Placed[Permit[T], T]):
+    """Get one place, for a message that is sent later."""
+
+    __slots__ = ()
+
+    def _finish(self) -> Permit[T]:
+        return Permit(self._chan)
+
+
+@final
+class ReserveMany(_Placed[Permits[T], T]):
+    """Get several places at once, for messages that are sent later."""
+
+    __slots__ = ()
+
+    def _finish(self) -> Permits[T]:
+        return Permits(self._chan, self._places)
+
+
+@final
+class SendMany(_Placed[None, T]):
+    """Send several messages at once, or none; spent once it is done.
+
+    Args:
+        chan: The channel.
+        items: The messages, at most the channel's capacity.
+    """
+
+    __slots__ = ("_items",)
+
+    def __init__(self, chan: Chan[T], items: list[T]) -> None:
+        _Placed.__init__(self, chan, len(items))
+        self._items: list[T] | None = items
+
+    def _check(self) -> None:
+        if self._items is None:
+            raise spent_error(self)
+        if self._chan.is_closed:
+            raise Closed("channel", *self._items)
+        self._chan.items.check_loop()
+
+    def _finish(self) -> None:
+        chan = self._chan
+        items, self._items = self._items, None
+        assert items is not None
+        chan.held -= len(items)
+        chan.put_many(items)
+
+
+@final
+class ReceiverClosed(QueuedOperation[None]):
+    """Wait until the receiver refuses further messages."""
+
+    __slots__ = ("_chan",)
+
+    def __init__(self, chan: Chan[T]) -> None:
+        QueuedOperation.__init__(self, chan.closings)
+        self._chan = cast("Chan[object]", chan)
+
+    def __repr__(self) -> str:
+        return f"<ReceiverClosed {'armed' if self.is_armed else 'idle'}>"
+
+    def poll(self) -> Literal[Pending.PENDING] | None:
+        """See whether the receiver is gone; see `Operation.poll`.
+
+        Returns:
+            None if so, else `PENDING`.
+        """
+        if not self._chan.is_closed:
+            return PENDING
+        self.forget_place()
+        return None

@@ -1,0 +1,355 @@
+"""The receiving side of an mpsc channel."""
+
+import warnings
+from asyncio import Future
+from collections.abc import Generator
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Literal, Self, final
+
+from sumida._core.bridge import blocking
+from sumida._core.finalize import finalize
+from sumida.channels.mpsc._chan import Chan
+from sumida.errors import BusyError, Closed, Empty
+from sumida.operation import (
+    BUDGET,
+    PENDING,
+    Operation,
+    Pending,
+    QueuedOperation,
+    park,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+R_co = TypeVar("R_co", covariant=True)
+
+__all__ = ("Receiver",)
+
+
+@final
+class Receiver(QueuedOperation[T], Generic[T]):
+    """The one receiver of a channel; made by `channel` and `unbounded_channel`.
+
+    Iterate over it with `async for`: it drains what is queued after the last sender
+    is closed, then ends. It is itself the operation of `recv`, so `select` takes it
+    as it stands. Only one task may wait on it at a time.
+
+    Source:
+        `tokio::sync::mpsc::Receiver`
+    """
+
+    __slots__ = ("_chan", "_queue")
+
+    def __init__(self, chan: Chan[T]) -> None:
+        QueuedOperation.__init__(self, chan.items)
+        self._chan = chan
+        # The channel's own, kept here because `recv` needs nothing else of it.
+        self._queue = chan.queue
+
+    def __repr__(self) -> str:
+        chan = self._chan
+        senders = "1 sender" if chan.senders == 1 else f"{chan.senders} senders"
+        closed = ", closed" if chan.is_closed else ""
+        return f"<Receiver {chan.load}, {senders}{closed}>"
+
+    def __len__(self) -> int:
+        """Count the messages that are queued."""
+        return len(self._queue)
+
+    def __bool__(self) -> bool:
+        """Be true, queued messages or not."""
+        return True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is queued."""
+        return not self._queue
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it was closed, or no sender is left; messages may still be queued."""
+        chan = self._chan
+        return chan.is_closed or not (chan.senders or chan.held)
+
+    @property
+    def capacity(self) -> int:
+        """Places that are free now."""
+        return self._chan.free
+
+    @property
+    def max_capacity(self) -> int:
+        """Places that there are."""
+        return self._chan.capacity
+
+    @property
+    def sender_strong_count(self) -> int:
+        """Senders that keep the channel open."""
+        return self._chan.senders
+
+    @property
+    def sender_weak_count(self) -> int:
+        """Weak senders, which do not."""
+        return self._chan.weak_senders
+
+    def recv(self) -> Operation[T]:
+        """Take the next message, waiting while there is none.
+
+        Returns:
+            An operation that gives the message; the receiver itself.
+
+        Raises:
+            Closed: When awaited: every sender is closed, or the receiver is, and
+                the queue is drained.
+
+        Cancel safety:
+            Safe: a cancelled call, or one that loses a `select`, has taken nothing.
+        """
+        return self
+
+    def __await__(self) -> Generator[object, None, T]:
+        # The other hot path: one look at the takes decides.
+        chan = self._chan
+        takes = chan.takes
+        if takes:
+            chan.takes = takes - 1
+            return self._queue.popleft()
+        if chan.taken >= BUDGET:
+            chan.taken = 0
+            if self._queue:
+                yield
+        result = self.poll()
+        if result is PENDING:
+            chan.taken = 0
+            result = yield from park(self)
+        chan.refill_takes()
+        return result
+
+    def arm(self, future: Future[object]) -> object:
+        """Wait for a message; see `Operation.arm`.
+
+        Args:
+            future: As there.
+
+        Returns:
+            As there.
+
+        Raises:
+            BusyError: Another task waits on this receiver.
+        """
+        chan = self._chan
+        refuse_second_receiver(chan)
+        chan.credit = 0
+        return QueuedOperation.arm(self, future)
+
+    def poll(self) -> T | Literal[Pending.PENDING]:
+        """Take the next message if there is one; see `Operation.poll`.
+
+        Returns:
+            The message, or `PENDING`.
+
+        Raises:
+            Closed: There is none and none can come.
+        """
+        if not self._queue:
+            if self._chan.has_ended:
+                raise Closed("channel")
+            return PENDING
+        self.forget_place()
+        self._chan.vacate(1)
+        return self._queue.popleft()
+
+    def recv_many(self, limit: int) -> Operation[list[T]]:
+        """Take what is queued, up to `limit`, waiting while there is nothing.
+
+        Args:
+            limit: How many messages at the most, 0 or more; 0 gives `[]` at once.
+
+        Returns:
+            An operation that gives 1 to `limit` messages in order, or `[]` at the
+            end of the channel.
+
+        Raises:
+            ValueError: `limit` is negative.
+
+        Cancel safety:
+            Safe: a cancelled call, or one that loses a `select`, has taken nothing.
+        """
+        if limit < 0:
+            raise ValueError(f"limit must be 0 or more, not {limit}")
+        return _ReceiveMany(self._chan, limit)
+
+    def try_recv(self) -> T:
+        """Take the next message if there is one; never wait.
+
+        Returns:
+            The message.
+
+        Raises:
+            Empty: Nothing is queued now.
+            Closed: Nothing is queued and nothing can come.
+        """
+        if not self._queue:
+            if self._chan.has_ended:
+                raise Closed("channel")
+            raise Empty("channel")
+        self._chan.vacate(1)
+        return self._queue.popleft()
+
+    def blocking_recv(self) -> T:
+        """Take the next message from a thread that runs no event loop.
+
+        Returns:
+            The message.
+
+        Raises:
+            MisuseError: Called on an event loop's thread, or before a loop is known.
+            Closed: As `recv`; or the loop is closed.
+        """
+        return blocking(_Receive(self._chan), self._chan.loop, "blocking_recv()")
+
+    def close(self) -> None:
+        """Refuse further messages; what is queued or promised can still be received.
+
+        Closing twice does no harm.
+        """
+        self._chan.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        try:
+            return await self
+        except Closed:
+            raise StopAsyncIteration from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        chan = self._chan
+        if chan.queue:
+            warnings.warn(
+                f"{self!r} was collected with messages in its queue, which are lost; "
+                "close it and drain it with `async for`",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+        if not chan.is_abandoned:
+            finalize(chan.rooms, chan.abandon)
+
+
+class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
+    """What waits for a message beside the receiver itself."""
+
+    __slots__ = ("_chan",)
+
+    def __init__(self, chan: Chan[T]) -> None:
+        QueuedOperation.__init__(self, chan.items)
+        self._chan = chan
+
+    def arm(self, future: Future[object]) -> object:
+        """Wait as the one receiver; see `Operation.arm`."""
+        chan = self._chan
+        refuse_second_receiver(chan)
+        chan.credit = 0
+        return QueuedOperation.arm(self, future)
+
+
+@final
+class _Receive(_ReceiveOperation[T, T]):
+    """Take one message: `Receiver.recv`, for a thread."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<Receive from {self._chan.load}>"
+
+    def poll(self) -> T | Literal[Pending.PENDING]:
+        """Take the next message if there is one; see `Operation.poll`."""
+        chan = self._chan
+        if not chan.queue:
+            if chan.has_ended:
+                raise Closed("channel")
+            return PENDING
+        self.forget_place()
+        chan.vacate(1)
+        return chan.queue.popleft()
+
+
+@final
+class _ReceiveMany(_ReceiveOperation[list[T], T]):
+    """Take several messages at once: `Receiver.recv_many`."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, chan: Chan[T], limit: int) -> None:
+        QueuedOperation.__init__(self, chan.items)
+        self._chan = chan
+        self._limit = limit
+
+    def __repr__(self) -> str:
+        return f"<ReceiveMany {self._limit} from {self._chan.load}>"
+
+    def poll(self) -> list[T] | Literal[Pending.PENDING]:
+        """Take what there is, if anything; see `Operation.poll`."""
+        chan = self._chan
+        queue = chan.queue
+        limit = self._limit
+        if not queue and limit and not chan.has_ended:
+            return PENDING
+        self.forget_place()
+        if limit >= len(queue):
+            batch = list(queue)
+            chan.vacate(len(batch))
+            queue.clear()
+        else:
+            chan.vacate(limit)
+            batch = [queue.popleft() for _ in range(limit)]
+        return batch
+
+
+def refuse_second_receiver(chan: Chan[T]) -> None:
+    """Refuse to wait for a message where a task does already.
+
+    Args:
+        chan: The channel.
+
+    Raises:
+        BusyError: Some task waits in a method of the receiver.
+    """
+    items = chan.items
+    if items.head is not None and items.first() is not None:
+        raise BusyError(
+            "two tasks wait on one Receiver at once",
+            "let one task receive and hand the work out, or make a channel for each",
+        )

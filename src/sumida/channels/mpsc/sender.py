@@ -1,0 +1,404 @@
+"""The sending sides of a bounded mpsc channel."""
+
+import warnings
+from collections.abc import Iterable
+from sys import getrefcount
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Self, final
+
+from sumida._core.bridge import blocking
+from sumida._core.finalize import finalize
+from sumida.channels.mpsc._chan import Chan
+from sumida.channels.mpsc._sends import (
+    CLOSED_SEND,
+    SENT,
+    ReceiverClosed,
+    Reserve,
+    ReserveMany,
+    Send,
+    SendMany,
+)
+from sumida.channels.mpsc.permits import Permit, Permits
+from sumida.errors import Closed, Full
+from sumida.operation import UNSHARED, Operation
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ("Sender", "WeakSender")
+
+
+@final
+class Sender(Generic[T]):
+    """One sender of a bounded channel; made by `channel`, more by `clone`.
+
+    Several tasks may use one sender; a clone of its own lets each say when it is
+    done. The channel ends when the last sender is closed: use `with`, or `close`. A
+    sender that is collected unclosed closes too, with a `ResourceWarning`.
+
+    Source:
+        `tokio::sync::mpsc::Sender`
+    """
+
+    __slots__ = ("_chan", "_is_open", "_spare")
+
+    def __init__(self, chan: Chan[T]) -> None:
+        self._chan = chan
+        self._is_open = True
+        # The last `Send` made, to be used again when nobody else knows of it.
+        self._spare = Send(chan, SENT)
+
+    def __repr__(self) -> str:
+        closed = "" if self._is_open else ", closed"
+        return f"<Sender {self._chan.load}{closed}>"
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the receiver refuses further messages, or this sender is closed."""
+        return self._chan.is_closed or not self._is_open
+
+    @property
+    def capacity(self) -> int:
+        """Places that are free now: neither queued nor reserved."""
+        return self._chan.free
+
+    @property
+    def max_capacity(self) -> int:
+        """Places that there are."""
+        return self._chan.capacity
+
+    @property
+    def strong_count(self) -> int:
+        """Senders that keep the channel open."""
+        return self._chan.senders
+
+    @property
+    def weak_count(self) -> int:
+        """Weak senders, which do not."""
+        return self._chan.weak_senders
+
+    def same_channel(self, other: "Sender[T] | WeakSender[T]") -> bool:
+        """Tell whether `other` sends into the same channel.
+
+        Args:
+            other: Any sender.
+
+        Returns:
+            Whether it does.
+        """
+        return self._chan is other._chan
+
+    def send(self, item: T) -> Operation[None]:
+        """Put `item` in the queue, waiting while it is full.
+
+        Waiting senders are served first come, first served. To be done does not
+        mean to be received.
+
+        Args:
+            item: Any object; the receiver gets this same object.
+
+        Returns:
+            An operation, spent once it is done.
+
+        Raises:
+            Closed: When awaited, the receiver is gone, or at once, this sender is
+                closed; `error.item` gives `item` back.
+
+        Cancel safety:
+            Safe: a cancelled call, or one that loses a `select`, has sent nothing;
+            the caller still has `item`, and its place in the queue is given up. To
+            hold a place before there is an item use `reserve`.
+        """
+        send = self._spare
+        if getrefcount(send) == UNSHARED:
+            send.item = item
+            return send
+        if not self._is_open:
+            raise Closed("sender", item)
+        send = self._spare = Send(self._chan, item)
+        return send
+
+    def send_many(self, items: Iterable[T]) -> Operation[None]:
+        """Put all of `items` in the queue at once, waiting until all have a place.
+
+        Args:
+            items: Up to `max_capacity` objects.
+
+        Returns:
+            An operation, spent once it is done.
+
+        Raises:
+            ValueError: There are more items than the channel has places.
+            Closed: When awaited, the receiver is gone, or at once, this sender is
+                closed; `error.unsent` gives the items back.
+
+        Cancel safety:
+            Safe: a cancelled call, or one that loses a `select`, has sent none.
+        """
+        batch = list(items)
+        self._check_places(len(batch))
+        if not self._is_open:
+            raise Closed("sender", *batch)
+        return SendMany(self._chan, batch)
+
+    def try_send(self, item: T) -> None:
+        """Put `item` in the queue if there is a place; never wait.
+
+        Args:
+            item: Any object; the receiver gets this same object.
+
+        Raises:
+            Full: There is no place, or all are promised to those who wait;
+                `error.item` gives `item` back.
+            Closed: The receiver is gone, or this sender closed; as above.
+        """
+        chan = self._chan
+        if not self._is_open:
+            raise Closed("sender", item)
+        if chan.is_closed:
+            raise Closed("channel", item)
+        if not chan.credit and not chan.refill():
+            raise Full("channel", chan.capacity, item)
+        chan.put(item)
+        chan.credit -= 1
+
+    def blocking_send(self, item: T) -> None:
+        """Put `item` in the queue from a thread that runs no event loop.
+
+        Args:
+            item: Any object; the receiver gets this same object.
+
+        Raises:
+            MisuseError: Called on an event loop's thread, or before a loop is known.
+            Closed: The receiver is gone, this sender or the loop is closed;
+                `error.item` gives `item` back.
+        """
+        if not self._is_open:
+            raise Closed("sender", item)
+        chan = self._chan
+        loop = chan.loop or chan.items.loop
+        try:
+            blocking(Send(chan, item), loop, "blocking_send()")
+        except Closed as error:
+            if error.unsent:
+                raise
+            raise Closed(error.what, item) from None
+
+    def reserve(self) -> Operation[Permit[T]]:
+        """Get a place in the queue for a message to come, waiting while it is full.
+
+        Returns:
+            An operation that gives the permit. Use it with `with`, or release it.
+
+        Raises:
+            Closed: When awaited, the receiver is gone, or at once, this sender is
+                closed.
+
+        Cancel safety:
+            Safe: the place goes to the next in line.
+        """
+        if not self._is_open:
+            raise Closed("sender")
+        return Reserve(self._chan, 1)
+
+    def reserve_many(self, places: int) -> Operation[Permits[T]]:
+        """Get several places at once, for messages to come.
+
+        Args:
+            places: How many, 0 to `max_capacity`.
+
+        Returns:
+            An operation that gives the permits.
+
+        Raises:
+            ValueError: The channel never has so many places.
+            Closed: As `reserve`.
+
+        Cancel safety:
+            Safe: the places go to the next in line.
+        """
+        self._check_places(places)
+        if not self._is_open:
+            raise Closed("sender")
+        return ReserveMany(self._chan, places)
+
+    def try_reserve(self) -> Permit[T]:
+        """Get a place if there is one; never wait.
+
+        Returns:
+            The permit.
+
+        Raises:
+            Full: There is none, or all are promised to those who wait.
+            Closed: As `reserve`.
+        """
+        self._hold_now(1)
+        return Permit(self._chan)
+
+    def try_reserve_many(self, places: int) -> Permits[T]:
+        """Get several places at once if they are free; never wait.
+
+        Args:
+            places: How many, 0 or more.
+
+        Returns:
+            The permits.
+
+        Raises:
+            ValueError: `places` is negative.
+            Full: There are not so many, or never will be.
+            Closed: As `reserve`.
+        """
+        if places < 0:
+            raise ValueError(f"places must be 0 or more, not {places}")
+        self._hold_now(places)
+        return Permits(self._chan, places)
+
+    def _check_places(self, places: int) -> None:
+        capacity = self._chan.capacity
+        if not 0 <= places <= capacity:
+            raise ValueError(
+                f"{places} places wanted at once of a channel of {capacity}; "
+                "take them in parts, or raise the capacity"
+            )
+
+    def _hold_now(self, places: int) -> None:
+        chan = self._chan
+        if not self._is_open:
+            raise Closed("sender")
+        if chan.is_closed:
+            raise Closed("channel")
+        if not chan.hold(places):
+            raise Full("channel", chan.capacity)
+
+    def closed(self) -> Operation[None]:
+        """Wait until the receiver is closed or gone: nobody wants messages any more.
+
+        Returns:
+            An operation; it stays done.
+
+        Cancel safety:
+            Safe.
+        """
+        return ReceiverClosed(self._chan)
+
+    def clone(self) -> "Sender[T]":
+        """Make another sender of this channel, which has to be closed as well.
+
+        Returns:
+            The new sender.
+
+        Raises:
+            Closed: This sender is closed.
+        """
+        if not self._is_open:
+            raise Closed("sender")
+        self._chan.senders += 1
+        return Sender(self._chan)
+
+    def downgrade(self) -> "WeakSender[T]":
+        """Make a weak sender, which does not keep the channel open.
+
+        Returns:
+            The weak sender.
+        """
+        return WeakSender(self._chan)
+
+    def close(self) -> None:
+        """Say that this sender is done; closing twice does no harm.
+
+        A send of it that waits already keeps its place and is carried out.
+
+        Raises:
+            WrongLoopError: The receiver waits on another loop.
+        """
+        if self._is_open:
+            self._chan.items.check_loop()
+            self._is_open = False
+            self._spare = CLOSED_SEND
+            self._chan.drop_sender()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._is_open:
+            chan = self._chan
+            finalize(chan.items, chan.drop_sender)
+            warnings.warn(
+                f"{self!r} was collected without being closed; "
+                "use it in `with`, or call close()",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+@final
+class WeakSender(Generic[T]):
+    """A sender that does not keep the channel open; made by `Sender.downgrade`.
+
+    Source:
+        `tokio::sync::mpsc::WeakSender`
+    """
+
+    __slots__ = ("_chan",)
+
+    def __init__(self, chan: Chan[T]) -> None:
+        self._chan = chan
+        chan.weak_senders += 1
+
+    def __repr__(self) -> str:
+        return f"<WeakSender {self._chan.load}>"
+
+    @property
+    def strong_count(self) -> int:
+        """Senders that keep the channel open."""
+        return self._chan.senders
+
+    @property
+    def weak_count(self) -> int:
+        """Weak senders, this one among them."""
+        return self._chan.weak_senders
+
+    def upgrade(self) -> Sender[T] | None:
+        """Make a sender, if the channel has one still.
+
+        Returns:
+            A new sender, or None when the last one is closed.
+        """
+        chan = self._chan
+        if not (chan.senders or chan.held):
+            return None
+        chan.senders += 1
+        return Sender(chan)
+
+    def __del__(self) -> None:
+        self._chan.weak_senders -= 1
