@@ -113,23 +113,19 @@ class WaiterQueue:
                 )
             self._loop = loop
         waiter.future = future
-        self._link(waiter)
-
-    def _link(self, waiter: Waiter) -> None:
         waiter.linked = True
         tail = self._tail
         if not waiter.ticket:
-            self._tickets += 1
-            waiter.ticket = self._tickets
+            self._tickets = waiter.ticket = self._tickets + 1
         elif tail is not None and tail.ticket > waiter.ticket:
             self._link_in_order(waiter)
             return
-        waiter.before = tail
+        self._tail = waiter
         if tail is None:
             self.head = waiter
         else:
+            waiter.before = tail
             tail.after = waiter
-        self._tail = waiter
 
     def _link_in_order(self, waiter: Waiter) -> None:
         # Who has waited before is near the front, so the walk is short.
@@ -177,18 +173,21 @@ class WaiterQueue:
         return granted
 
     def check_loop(self) -> None:
-        """Refuse a caller who is not on the waiters' own loop.
+        """Refuse a caller who is not on the waiters' own loop, if anybody waits.
 
         Waking a future from elsewhere does not wake its loop: asyncio hangs then,
-        in silence. To be called before anything is changed.
+        in silence. Each method that wakes checks first; a caller that changes
+        anything before it wakes has to check before that.
 
         Raises:
             WrongLoopError: The caller runs on another thread or loop.
         """
-        if self.head is None:
-            return
+        if self.head is not None and running_loop() is not self._loop:
+            self._refuse_loop()
+
+    def _refuse_loop(self) -> None:
         loop = self._loop
-        if running_loop() is not loop and loop is not None and not loop.is_closed():
+        if loop is not None and not loop.is_closed():
             raise WrongLoopError(
                 "this object is used outside the event loop that waits for it",
                 "from a thread use the blocking_ calls or loop.call_soon_threadsafe",
@@ -253,7 +252,14 @@ class WaiterQueue:
 
         Returns:
             Whether there was one.
+
+        Raises:
+            WrongLoopError: Called outside the waiters' loop; nothing is changed.
         """
+        if self.head is None:
+            return False
+        if running_loop() is not self._loop:
+            self._refuse_loop()
         waiter = self.first()
         if waiter is None:
             return False
@@ -265,8 +271,15 @@ class WaiterQueue:
 
         Returns:
             How many there were.
+
+        Raises:
+            WrongLoopError: Called outside the waiters' loop; nothing is changed.
         """
         waiter = self.head
+        if waiter is None:
+            return 0
+        if running_loop() is not self._loop:
+            self._refuse_loop()
         self.head = self._tail = None
         woken = 0
         while waiter is not None:
@@ -288,7 +301,12 @@ class WaiterQueue:
 
         Returns:
             How many nobody wanted.
+
+        Raises:
+            WrongLoopError: Called outside the waiters' loop; nothing is changed.
         """
+        if self.head is not None and running_loop() is not self._loop:
+            self._refuse_loop()
         while permits:
             waiter = self.head
             if waiter is None:
@@ -306,6 +324,7 @@ class WaiterQueue:
                 waiter.granted += permits
                 return 0
             permits -= missing
-            self.serve(waiter)
+            waiter.granted = waiter.needed
+            self._unlink(waiter)
+            future.set_result(waiter)
         return 0
-

@@ -1,10 +1,10 @@
 """The operations of a sender: send, send many, reserve, wait for the end."""
 
-from asyncio import Future
+from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Generator
-from typing import Final, Generic, Literal, TypeVar, cast, final
+from typing import Any, Final, Generic, Literal, TypeVar, final
 
-from sumida.channels.mpsc._chan import Chan
+from sumida.channels.mpsc._chan import LINGER_REST, Chan
 from sumida.channels.mpsc.permits import Permit, Permits
 from sumida.errors import Closed, MisuseError
 from sumida.operation import (
@@ -14,7 +14,10 @@ from sumida.operation import (
     Pending,
     QueuedOperation,
     park,
+    ready,
     refuse_second,
+    spend,
+    wait_next_turn,
 )
 
 __all__ = ("CLOSED_SEND", "SENT", "ReceiverClosed", "Reserve", "ReserveMany", "Send", "SendMany")
@@ -49,16 +52,75 @@ def spent_error(operation: object) -> MisuseError:
 
 
 @final
+class _Turn:
+    """Stands for the future of a sender that will look again in the next turn.
+
+    Its task is going to run without being woken; in the queue it has its place and
+    is granted what comes free, like any other.
+
+    Args:
+        loop: The running loop.
+    """
+
+    __slots__ = ("_is_done", "_loop")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_done = False
+
+    def get_loop(self) -> AbstractEventLoop:
+        """Give the loop, as a future does."""
+        return self._loop
+
+    def done(self) -> bool:
+        """Tell whether it was served."""
+        return self._is_done
+
+    def set_result(self, _result: object) -> None:
+        """Serve it."""
+        self._is_done = True
+
+
+def linger(
+    operation: QueuedOperation[R_co], chan: Chan[T]
+) -> Generator[object, None, R_co]:
+    """Wait for places: for one turn without parking, if that may do.
+
+    Args:
+        operation: One whose `poll` has just given `PENDING`.
+        chan: Its channel.
+
+    Returns:
+        The operation's result.
+    """
+    if chan.sender_rest or chan.rooms.head is not None:
+        if chan.sender_rest:
+            chan.sender_rest -= 1
+        return (yield from park(operation))
+    operation.arm(_Turn(get_running_loop()))  # type: ignore[arg-type]  # all that a queue asks of a future
+    try:
+        yield
+        result = operation.poll()
+    except BaseException:
+        operation.disarm()
+        raise
+    if result is PENDING:
+        operation.disarm()
+        chan.sender_rest = LINGER_REST
+        result = yield from park(operation)
+    return result
+
+
+@final
 class Send(QueuedOperation[None]):
     """Put one item in the queue, waiting for a place; spent once it is done."""
 
     __slots__ = ("_append", "_chan", "item")
 
-    def __init__(self, chan: Chan[T], item: T) -> None:
+    def __init__(self, chan: Chan[Any], item: object) -> None:
         self._waiter = None
         self._waiters = chan.rooms
-        # Chan is invariant in its item; here the signature makes both agree.
-        self._chan = cast("Chan[object]", chan)
+        self._chan = chan
         self._append = self._chan.queue.append
         self.item: object = item
 
@@ -72,22 +134,25 @@ class Send(QueuedOperation[None]):
         chan = self._chan
         credit = chan.credit
         item = self.item
-        if credit and item is not SENT:
-            chan.credit = credit - 1
-            self._append(item)
-            self.item = SENT
-            return DONE
-        return self._await_place()
-
-    def _await_place(self) -> Generator[object, None, None]:
-        refuse_second(self)
-        chan = self._chan
-        if chan.spent >= BUDGET:
-            chan.spent = 0
-            yield
+        if item is not SENT:
+            if credit:
+                chan.credit = credit - 1
+                self._append(item)
+                self.item = SENT
+                return DONE
+            if chan.put_now(item):
+                self.item = SENT
+                return DONE
+        waiter = self._waiter
+        if waiter is not None and waiter.future is not None:
+            refuse_second(self)
+        spent = chan.spent
+        chan.spent = 0
+        if spent >= BUDGET:
+            return wait_next_turn(self)
         if self.poll() is PENDING:
-            chan.spent = 0
-            yield from park(self)
+            return linger(self, chan)
+        return DONE
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """Send now if there is a place; see `Operation.poll`.
@@ -105,23 +170,29 @@ class Send(QueuedOperation[None]):
             raise spent_error(self)
         if chan.is_closed:
             raise Closed("channel", item)
-        chan.items.check_loop()
-        if self.take_grant():
+        if self._waiter is not None and self.take_grant():
+            chan.put(item)
             chan.held -= 1
-        elif chan.credit or chan.refill():
-            chan.credit -= 1
+        elif chan.free > 0:
+            chan.put(item)
+            chan.credit = 0
             self.forget_place()
         else:
             return PENDING
         self.item = SENT
-        chan.put(item)
         return None
 
     def arm(self, future: Future[object]) -> object:
         """Join the senders that wait for a place; see `Operation.arm`."""
-        token = QueuedOperation.arm(self, future)
-        self._chan.absorb()
-        return token
+        waiter = QueuedOperation.arm(self, future)
+        chan = self._chan
+        # No credit while somebody waits, and each message that is taken from now on
+        # lets one of them go on.
+        chan.credit = 0
+        chan.takes = 0
+        if chan.capacity - chan.held > len(chan.queue):
+            chan.absorb()
+        return waiter
 
     def disarm(self) -> None:
         """Leave the senders that wait; see `Operation.disarm`."""
@@ -178,6 +249,14 @@ class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
             self.forget_place()
         return self._finish()
 
+    def __await__(self) -> Generator[object, None, R_co]:
+        if spend():
+            return wait_next_turn(self)
+        result = self.poll()
+        if result is PENDING:
+            return linger(self, self._chan)
+        return ready(result)
+
     def _check(self) -> None:
         """Refuse to go on with a closed channel; `Closed` if so."""
         if self._chan.is_closed:
@@ -189,9 +268,15 @@ class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
 
     def arm(self, future: Future[object]) -> object:
         """Join the senders that wait for a place; see `Operation.arm`."""
-        token = QueuedOperation.arm(self, future)
-        self._chan.absorb()
-        return token
+        waiter = QueuedOperation.arm(self, future)
+        chan = self._chan
+        # No credit while somebody waits, and each message that is taken from now on
+        # lets one of them go on.
+        chan.credit = 0
+        chan.takes = 0
+        if chan.capacity - chan.held > len(chan.queue):
+            chan.absorb()
+        return waiter
 
     def disarm(self) -> None:
         """Leave the senders that wait; see `Operation.disarm`."""
@@ -236,7 +321,10 @@ class SendMany(_Placed[None, T]):
     __slots__ = ("_items",)
 
     def __init__(self, chan: Chan[T], items: list[T]) -> None:
-        _Placed.__init__(self, chan, len(items))
+        self._waiters = chan.rooms
+        self._waiter = None
+        self._chan = chan
+        self._places = len(items)
         self._items: list[T] | None = items
 
     def _check(self) -> None:
@@ -244,14 +332,14 @@ class SendMany(_Placed[None, T]):
             raise spent_error(self)
         if self._chan.is_closed:
             raise Closed("channel", *self._items)
-        self._chan.items.check_loop()
 
     def _finish(self) -> None:
         chan = self._chan
-        items, self._items = self._items, None
+        items = self._items
         assert items is not None
-        chan.held -= len(items)
         chan.put_many(items)
+        chan.held -= len(items)
+        self._items = None
 
 
 @final
@@ -260,9 +348,9 @@ class ReceiverClosed(QueuedOperation[None]):
 
     __slots__ = ("_chan",)
 
-    def __init__(self, chan: Chan[T]) -> None:
+    def __init__(self, chan: Chan[Any]) -> None:
         QueuedOperation.__init__(self, chan.closings)
-        self._chan = cast("Chan[object]", chan)
+        self._chan = chan
 
     def __repr__(self) -> str:
         return f"<ReceiverClosed {'armed' if self.is_armed else 'idle'}>"

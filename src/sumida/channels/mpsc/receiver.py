@@ -1,14 +1,16 @@
 """The receiving side of an mpsc channel."""
 
 import warnings
-from asyncio import Future
+from asyncio import Future, get_running_loop
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
+from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
-from sumida.channels.mpsc._chan import Chan
+from sumida._core.waiters import Waiter
+from sumida.channels.mpsc._chan import LINGER_REST, Chan
 from sumida.errors import BusyError, Closed, Empty
 from sumida.operation import (
     BUDGET,
@@ -122,16 +124,52 @@ class Receiver(QueuedOperation[T], Generic[T]):
         if takes:
             chan.takes = takes - 1
             return self._queue.popleft()
-        if chan.taken >= BUDGET:
-            chan.taken = 0
-            if self._queue:
+        queue = self._queue
+        if queue:
+            if chan.taken >= BUDGET:
+                chan.taken = 0
                 yield
+            elif chan.rooms.head is None:
+                takes = len(queue)
+                if takes > BUDGET:
+                    takes = BUDGET
+                chan.takes = takes - 1
+                chan.taken += takes
+                return queue.popleft()
         result = self.poll()
-        if result is PENDING:
-            chan.taken = 0
-            result = yield from park(self)
-        chan.refill_takes()
-        return result
+        if result is not PENDING:
+            return result
+        chan.taken = 0
+        if chan.receiver_rest:
+            chan.receiver_rest -= 1
+        else:
+            # A busy sender fills the queue within the turn: see LINGER_REST.
+            yield
+            result = self.poll()
+            if result is not PENDING:
+                return result
+            chan.receiver_rest = LINGER_REST
+        # What `park` does, without a second frame for each step of the task.
+        loop = get_running_loop()
+        observer = hooks.observer
+        if observer is not None:
+            observer.waiting(self)
+        while True:
+            future: Future[object] = Future(loop=loop)
+            self.arm(future)
+            try:
+                yield from future
+                result = self.poll()
+            except BaseException:
+                self.disarm()
+                if observer is not None:
+                    observer.resumed(self)
+                raise
+            if result is not PENDING:
+                if observer is not None:
+                    observer.resumed(self)
+                return result
+            self.disarm()
 
     def arm(self, future: Future[object]) -> object:
         """Wait for a message; see `Operation.arm`.
@@ -140,15 +178,21 @@ class Receiver(QueuedOperation[T], Generic[T]):
             future: As there.
 
         Returns:
-            As there.
+            The waiter.
 
         Raises:
             BusyError: Another task waits on this receiver.
         """
         chan = self._chan
-        refuse_second_receiver(chan)
+        items = chan.items
+        if items.head is not None:
+            refuse_second_receiver(chan)
         chan.credit = 0
-        return QueuedOperation.arm(self, future)
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = Waiter()
+        items.join(waiter, future, self)
+        return waiter
 
     def poll(self) -> T | Literal[Pending.PENDING]:
         """Take the next message if there is one; see `Operation.poll`.
@@ -159,13 +203,21 @@ class Receiver(QueuedOperation[T], Generic[T]):
         Raises:
             Closed: There is none and none can come.
         """
-        if not self._queue:
-            if self._chan.has_ended:
+        chan = self._chan
+        queue = self._queue
+        if not queue:
+            if (chan.is_closed or not chan.senders) and chan.has_ended:
                 raise Closed("channel")
             return PENDING
-        self.forget_place()
-        self._chan.vacate(1)
-        return self._queue.popleft()
+        waiter = self._waiter
+        if waiter is not None and waiter.ticket:
+            waiter.ticket = 0
+            self._waiters.leave(waiter)
+        if chan.rooms.head is not None:
+            chan.vacate(1)
+        elif chan.takes:
+            chan.takes = 0
+        return queue.popleft()
 
     def recv_many(self, limit: int) -> Operation[list[T]]:
         """Take what is queued, up to `limit`, waiting while there is nothing.
@@ -227,6 +279,11 @@ class Receiver(QueuedOperation[T], Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        chan = self._chan
+        takes = chan.takes
+        if takes:
+            chan.takes = takes - 1
+            return self._queue.popleft()
         try:
             return await self
         except Closed:
@@ -277,6 +334,26 @@ class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
         QueuedOperation.__init__(self, chan.items)
         self._chan = chan
 
+    def __await__(self) -> Generator[object, None, R_co]:
+        chan = self._chan
+        if chan.taken >= BUDGET:
+            chan.taken = 0
+            yield
+        result = self.poll()
+        if result is PENDING:
+            chan.taken = 0
+            if chan.receiver_rest:
+                chan.receiver_rest -= 1
+            else:
+                # A busy sender fills the queue within the turn: see LINGER_REST.
+                yield
+                result = self.poll()
+                if result is not PENDING:
+                    return result
+                chan.receiver_rest = LINGER_REST
+            result = yield from park(self)
+        return result
+
     def arm(self, future: Future[object]) -> object:
         """Wait as the one receiver; see `Operation.arm`."""
         chan = self._chan
@@ -313,7 +390,8 @@ class _ReceiveMany(_ReceiveOperation[list[T], T]):
     __slots__ = ("_limit",)
 
     def __init__(self, chan: Chan[T], limit: int) -> None:
-        QueuedOperation.__init__(self, chan.items)
+        self._waiters = chan.items
+        self._waiter = None
         self._chan = chan
         self._limit = limit
 
@@ -328,13 +406,15 @@ class _ReceiveMany(_ReceiveOperation[list[T], T]):
         if not queue and limit and not chan.has_ended:
             return PENDING
         self.forget_place()
-        if limit >= len(queue):
+        queued = len(queue)
+        if limit >= queued:
+            chan.vacate(queued)
             batch = list(queue)
-            chan.vacate(len(batch))
             queue.clear()
         else:
             chan.vacate(limit)
             batch = [queue.popleft() for _ in range(limit)]
+        chan.taken += 1
         return batch
 
 
@@ -347,8 +427,7 @@ def refuse_second_receiver(chan: Chan[T]) -> None:
     Raises:
         BusyError: Some task waits in a method of the receiver.
     """
-    items = chan.items
-    if items.head is not None and items.first() is not None:
+    if chan.items.first() is not None:
         raise BusyError(
             "two tasks wait on one Receiver at once",
             "let one task receive and hand the work out, or make a channel for each",

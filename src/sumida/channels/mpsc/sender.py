@@ -165,10 +165,10 @@ class Sender(Generic[T]):
             raise Closed("sender", item)
         if chan.is_closed:
             raise Closed("channel", item)
-        if not chan.credit and not chan.refill():
+        if chan.free <= 0:
             raise Full("channel", chan.capacity, item)
         chan.put(item)
-        chan.credit -= 1
+        chan.credit = 0
 
     def blocking_send(self, item: T) -> None:
         """Put `item` in the queue from a thread that runs no event loop.
