@@ -1,6 +1,6 @@
 """Channels against asyncio, anyio and trio: one producer, one consumer.
 
-    python bench/bench_channels.py
+python bench/bench_channels.py
 """
 
 import asyncio

@@ -65,6 +65,7 @@ class Closed(SumidaError):
     Attributes:
         what: As above.
         unsent: As above; empty when the call carried nothing.
+        branch: The name or index of the `select` branch that raised it, else None.
 
     Source:
         `tokio::sync::mpsc::error::SendError`, `RecvError`, `AcquireError`
@@ -74,6 +75,7 @@ class Closed(SumidaError):
         super().__init__(what, *unsent)
         self.what = what
         self.unsent = unsent
+        self.branch: int | str | None = None
 
     @property
     def item(self) -> object:

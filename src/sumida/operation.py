@@ -257,7 +257,7 @@ def ready(result: T) -> Generator[object, None, T]:
         The same.
     """
     return result
-    yield  # makes it a generator
+    yield None  # makes it a generator
 
 
 def wait_next_turn(operation: Operation[T_co]) -> Generator[object, None, T_co]:
@@ -269,7 +269,7 @@ def wait_next_turn(operation: Operation[T_co]) -> Generator[object, None, T_co]:
     Returns:
         Its result.
     """
-    yield
+    yield None
     result = operation.poll()
     if result is PENDING:
         result = yield from park(operation)
@@ -314,7 +314,7 @@ class _Probe:
     __slots__ = ("spare",)
 
     def __init__(self) -> None:
-        self.spare: object = Operation()
+        self.spare: object = WaiterQueue()
 
 
 def _count_of_unshared(holder: _Probe) -> int:

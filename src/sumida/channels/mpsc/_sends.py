@@ -20,7 +20,15 @@ from sumida.operation import (
     wait_next_turn,
 )
 
-__all__ = ("CLOSED_SEND", "SENT", "ReceiverClosed", "Reserve", "ReserveMany", "Send", "SendMany")
+__all__ = (
+    "CLOSED_SEND",
+    "SENT",
+    "ReceiverClosed",
+    "Reserve",
+    "ReserveMany",
+    "Send",
+    "SendMany",
+)
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
@@ -99,7 +107,7 @@ def linger(
         return (yield from park(operation))
     operation.arm(_Turn(get_running_loop()))  # type: ignore[arg-type]  # all that a queue asks of a future
     try:
-        yield
+        yield None
         result = operation.poll()
     except BaseException:
         operation.disarm()

@@ -128,7 +128,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
         if queue:
             if chan.taken >= BUDGET:
                 chan.taken = 0
-                yield
+                yield None
             elif chan.rooms.head is None:
                 takes = len(queue)
                 if takes > BUDGET:
@@ -144,7 +144,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
             chan.receiver_rest -= 1
         else:
             # A busy sender fills the queue within the turn: see LINGER_REST.
-            yield
+            yield None
             result = self.poll()
             if result is not PENDING:
                 return result
@@ -338,7 +338,7 @@ class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
         chan = self._chan
         if chan.taken >= BUDGET:
             chan.taken = 0
-            yield
+            yield None
         result = self.poll()
         if result is PENDING:
             chan.taken = 0
@@ -346,7 +346,7 @@ class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
                 chan.receiver_rest -= 1
             else:
                 # A busy sender fills the queue within the turn: see LINGER_REST.
-                yield
+                yield None
                 result = self.poll()
                 if result is not PENDING:
                     return result

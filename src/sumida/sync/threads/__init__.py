@@ -9,12 +9,12 @@ across an `await`. Between a thread and a loop prefer a channel.
 
 from sumida.sync.threads.atomics import AtomicFlag, AtomicInt
 from sumida.sync.threads.mutex import ThreadMutex, ThreadMutexGuard
-from sumida.sync.threads.rwlock import (
+from sumida.sync.threads.rwguards import (
     ThreadReadGuard,
-    ThreadRwLock,
     ThreadUpgradableGuard,
     ThreadWriteGuard,
 )
+from sumida.sync.threads.rwlock import ThreadRwLock
 
 __all__ = (
     "AtomicFlag",

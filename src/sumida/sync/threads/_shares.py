@@ -9,13 +9,15 @@ does not wait behind an upgradable reader, which it cannot hinder.
 
 from collections import deque
 from threading import Lock, get_ident
-from typing import Final, final
+from typing import Final, Generic, TypeVar, final
 
 from sumida.errors import Elapsed
 from sumida.sync.threads._held import Hold, refuse_waiting
 from sumida.sync.threads._timed import acquire
 
-__all__ = ("READ", "UPGRADABLE", "WRITE", "Shares")
+__all__ = ("READ", "UPGRADABLE", "WRITE", "Cell", "Shares")
+
+T = TypeVar("T")
 
 READ: Final = 0
 UPGRADABLE: Final = 1
@@ -363,3 +365,17 @@ class Shares:
         if self._dropped:
             self._sweep()
         return granted
+
+
+@final
+class Cell(Generic[T]):
+    """The value and its shares, known to the lock and to all its guards."""
+
+    __slots__ = ("shares", "value")
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self.shares = Shares()
+
+    def __repr__(self) -> str:
+        return f"<Cell {self.shares.state}>"

@@ -1,0 +1,156 @@
+"""What `select` makes of the things that are passed to it."""
+
+from asyncio import Future, Task, get_running_loop
+from collections.abc import Awaitable, Coroutine, Sequence
+from inspect import isawaitable, iscoroutine
+from typing import Any, Generic, Literal, TypeVar, final
+
+from sumida.errors import MisuseError
+from sumida.operation import PENDING, Operation, Pending, Source
+
+__all__ = ("Name", "Run", "Watched", "branch_of", "branches_of")
+
+T = TypeVar("T")
+
+Name = int | str
+"""What a branch is called: its index, or its keyword."""
+
+
+@final
+class Watched(Operation[T], Generic[T]):
+    """A future or task of somebody else, which is only looked at."""
+
+    __slots__ = ("_armed", "_future")
+
+    def __init__(self, future: Future[T]) -> None:
+        self._future = future
+        self._armed: Future[object] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Watched {self._future!r}>"
+
+    def poll(self) -> T | Literal[Pending.PENDING]:
+        """Give the future's result if it has one; see `Operation.poll`."""
+        return self._future.result() if self._future.done() else PENDING
+
+    def arm(self, future: Future[object]) -> object:
+        """Be told when it is done; see `Operation.arm`."""
+        self._armed = future
+        self._future.add_done_callback(self._wake)
+        return self
+
+    def _wake(self, _done: Future[T]) -> None:
+        armed = self._armed
+        if armed is not None and not armed.done():
+            armed.set_result(self)
+
+    def disarm(self) -> None:
+        """Look no more; see `Operation.disarm`."""
+        self._armed = None
+        self._future.remove_done_callback(self._wake)
+
+
+@final
+class Run(Operation[T], Generic[T]):
+    """A coroutine, to be run as a task of this `select` if nothing else is ready."""
+
+    __slots__ = ("_coroutine", "_qualname", "_watched", "task")
+
+    def __init__(self, coroutine: Coroutine[object, object, T]) -> None:
+        self._coroutine = coroutine
+        self.task: Task[T] | None = None
+        self._watched: Watched[T] | None = None
+        self._qualname = getattr(coroutine, "__qualname__", repr(coroutine))
+
+    def __repr__(self) -> str:
+        return f"<Run {self._qualname}>"
+
+    def poll(self) -> T | Literal[Pending.PENDING]:
+        """Give the coroutine's result if it has ended; see `Operation.poll`."""
+        return PENDING if self._watched is None else self._watched.poll()
+
+    def arm(self, future: Future[object]) -> object:
+        """Start it, and be told when it has ended; see `Operation.arm`."""
+        if self._watched is None:
+            name = f"select:{self._qualname}"
+            self.task = get_running_loop().create_task(self._coroutine, name=name)
+            self._watched = Watched(self.task)
+        self._watched.arm(future)
+        if self.task is not None and self.task.done() and not future.done():
+            # An eager task may have ended before it could be watched.
+            future.set_result(self._watched)
+        return self._watched
+
+    def disarm(self) -> None:
+        """Be told no more; see `Operation.disarm`."""
+        if self._watched is not None:
+            self._watched.disarm()
+
+    def discard(self) -> None:
+        """Close a coroutine that was never started, so that Python does not warn."""
+        if self.task is None:
+            self._coroutine.close()
+
+
+async def _await(awaitable: Awaitable[T]) -> T:
+    return await awaitable
+
+
+def branch_of(name: Name, thing: object) -> Operation[Any]:
+    """Make an operation of what the caller passed.
+
+    Args:
+        name: The branch's name or index, for the message of an error.
+        thing: What was passed.
+
+    Returns:
+        An operation.
+
+    Raises:
+        TypeError: It cannot be awaited.
+    """
+    if isinstance(thing, Operation):
+        return thing
+    if isinstance(thing, Source):
+        return thing.operation()
+    if isinstance(thing, Future):
+        return Watched(thing)
+    if iscoroutine(thing):
+        return Run(thing)
+    if isawaitable(thing):
+        return Run(_await(thing))
+    raise TypeError(
+        f"select branch {name!r} is {thing!r}, which cannot be awaited; pass an "
+        "operation such as rx.recv(), a coroutine, or a future"
+    )
+
+
+def branches_of(
+    names: Sequence[Name], things: Sequence[object]
+) -> list[Operation[Any]]:
+    """Make operations of all that the caller passed, or refuse it whole.
+
+    Args:
+        names: The branches' names or indices.
+        things: What was passed for each.
+
+    Returns:
+        An operation for each.
+
+    Raises:
+        TypeError: One cannot be awaited.
+        MisuseError: One is passed twice.
+    """
+    try:
+        seen = {id(thing) for thing in things}
+        if len(seen) < len(things):
+            raise MisuseError(
+                "one object is passed to select for two of its branches",
+                "make an operation or a coroutine for each branch",
+            )
+        return [branch_of(*pair) for pair in zip(names, things, strict=True)]
+    except BaseException:
+        for thing in things:
+            if iscoroutine(thing):
+                thing.close()
+        raise
