@@ -6,9 +6,9 @@ from enum import IntEnum
 from types import FrameType
 
 import pytest
-from tests.sync.threads.support import together
 
 from sumida.sync.threads import AtomicFlag, AtomicInt
+from tests.sync.threads.support import together
 
 THREADS = 8
 TURNS = 500
@@ -144,25 +144,22 @@ def test_no_update_is_lost_in_any_way_of_counting() -> None:
     """add, sub, fetch_update and a compare_exchange loop mix without loss."""
     number = AtomicInt()
 
-    def by_add() -> None:
-        for _ in range(TURNS):
-            number.add(3)
+    def by(change: Callable[[], object]) -> Callable[[], None]:
+        def work() -> None:
+            for _ in range(TURNS):
+                change()
 
-    def by_sub() -> None:
-        for _ in range(TURNS):
-            number.sub(1)
-
-    def by_update() -> None:
-        for _ in range(TURNS):
-            number.fetch_update(lambda value: value + 1)
+        return work
 
     def by_exchange() -> None:
-        for _ in range(TURNS):
-            while True:
-                value = number.load()
-                if number.compare_exchange(value, value + 1):
-                    break
+        left = TURNS
+        while left:
+            value = number.load()
+            left -= number.compare_exchange(value, value + 1)
 
+    by_add = by(lambda: number.add(3))
+    by_sub = by(lambda: number.sub(1))
+    by_update = by(lambda: number.fetch_update(lambda value: value + 1))
     together(by_add, by_sub, by_update, by_exchange, by_add, by_sub, by_update)
 
     assert number.load() == TURNS * (3 + 3 - 1 - 1 + 1 + 1 + 1)
@@ -219,8 +216,8 @@ def test_each_change_of_a_flag_gives_the_state_before(start: bool) -> None:  # n
         (AtomicFlag.set, True),
         (AtomicFlag.clear, False),
         (AtomicFlag.toggle, not start),
-        (lambda flag: flag.swap(True), True),
-        (lambda flag: flag.swap(False), False),
+        (lambda flag: flag.swap(value=True), True),
+        (lambda flag: flag.swap(value=False), False),
     ):
         flag = AtomicFlag(start)
         results.append((call(flag), flag.is_set is after))
@@ -246,8 +243,8 @@ def test_flag_compare_exchange_changes_only_what_was_expected() -> None:
     [
         lambda _flag, wrong: AtomicFlag(wrong),
         lambda flag, wrong: flag.swap(wrong),
-        lambda flag, wrong: flag.compare_exchange(wrong, True),
-        lambda flag, wrong: flag.compare_exchange(False, wrong),
+        lambda flag, wrong: flag.compare_exchange(wrong, new=True),
+        lambda flag, wrong: flag.compare_exchange(expected=False, new=wrong),
     ],
 )
 def test_what_is_no_bool_is_refused(

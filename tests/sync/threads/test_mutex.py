@@ -4,10 +4,10 @@ import math
 import threading
 
 import pytest
-from tests.sync.threads.support import PATIENCE, together, until
 
 from sumida.errors import Elapsed, MisuseError, ReleasedError, WouldBlock
 from sumida.sync.threads import ThreadMutex, ThreadMutexGuard
+from tests.sync.threads.support import PATIENCE, together, until
 
 
 class Broken:
@@ -43,7 +43,7 @@ def test_guard_replaces_a_value_that_cannot_change() -> None:
 
 
 def test_replace_and_update_give_before_and_after() -> None:
-    """replace returns the old value, update the new."""
+    """One returns what was, the other what is now."""
     mutex = ThreadMutex(1)
 
     assert mutex.replace(5) == 1
@@ -290,7 +290,7 @@ def test_waiting_thread_gets_the_lock_of_a_dead_one() -> None:
     waiting = threading.Event()
 
     def fail() -> None:
-        with pytest.raises(KeyError), mutex.lock():
+        with mutex.lock():
             held.set()
             until(waiting.is_set)
             raise KeyError
@@ -300,6 +300,8 @@ def test_waiting_thread_gets_the_lock_of_a_dead_one() -> None:
         waiting.set()
         mutex.lock(PATIENCE).release()
 
-    together(fail, wait)
+    with pytest.raises(ExceptionGroup) as caught:
+        together(fail, wait)
 
+    assert [type(error) for error in caught.value.exceptions] == [KeyError]
     assert not mutex.is_locked

@@ -132,7 +132,8 @@ class Shares:
             else:
                 self.upgradable = True
             if entered:
-                # Spelled out, without a call: every acquisition passes here.
+                # Spelled out, without a call: everybody passes here, and where no
+                # call is no signal handler can raise.
                 threads = self._threads
                 if thread in threads:
                     threads[thread] += 1
@@ -235,8 +236,20 @@ class Shares:
             held: What was noted of it on a loop.
         """
         with self._gate:
-            self._leave(kind)
-            self._uncount(thread, held)
+            # As in try_enter, nothing is called unless somebody waits.
+            if kind == READ:
+                self.readers -= 1
+            elif kind == WRITE:
+                self.writer = False
+            else:
+                self.upgradable = False
+            threads = self._threads
+            if threads[thread] == 1:
+                del threads[thread]
+            else:
+                threads[thread] -= 1
+            if held is not None:
+                self._holds.remove(held)
             if self._line or self._upgrader is not None:
                 self._admit()
         if self._dropped:
@@ -298,7 +311,7 @@ class Shares:
             del threads[thread]
         else:
             threads[thread] -= 1
-        if held is not None and held in self._holds:
+        if held is not None:
             self._holds.remove(held)
 
     def _admit(self) -> None:

@@ -103,8 +103,7 @@ class ThreadMutexGuard(Generic[T]):
             HeldAcrossAwaitError: The guard was held across an `await`. While
                 another exception is being handled it gets a note instead.
         """
-        if self._cell is not None:
-            self._release(sys.exception())
+        self.__exit__(None, sys.exception(), None)
 
     def __enter__(self) -> T:
         cell = self._cell
@@ -118,17 +117,24 @@ class ThreadMutexGuard(Generic[T]):
     ) -> None:
         cell = self._cell
         if cell is not None:
-            if self._hold is not None:
-                self._release(exc)
-                return
             self._cell = None
             cell.thread = 0
+            held = self._hold
+            if held is None:
+                cell.lock.release()
+                return
+            cell.hold = None
             cell.lock.release()
+            if held.turn.loop is None:
+                refuse_late_release("a ThreadMutex", held, exc)
 
     def __del__(self) -> None:
         cell = self._cell
         if cell is not None:
-            self._free(cell)
+            self._cell = None
+            cell.thread = 0
+            cell.hold = None
+            cell.lock.release()
             warnings.warn(
                 "a ThreadMutexGuard was dropped without being released; "
                 "use `with mutex.lock() as value:`",
@@ -145,18 +151,6 @@ class ThreadMutexGuard(Generic[T]):
                 "lock the mutex again",
             )
         return cell
-
-    def _free(self, cell: _Cell[T]) -> None:
-        self._cell = None
-        cell.thread = 0
-        cell.hold = None
-        cell.lock.release()
-
-    def _release(self, raising: BaseException | None) -> None:
-        self._free(self._held())
-        held = self._hold
-        if held is not None and held.is_late:
-            refuse_late_release("a ThreadMutex", held, raising)
 
 
 @final

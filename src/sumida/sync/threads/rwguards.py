@@ -57,8 +57,7 @@ class _Guard(Generic[T]):
             HeldAcrossAwaitError: The guard was held across an `await`. While
                 another exception is being handled it gets a note instead.
         """
-        if self._cell is not None:
-            self._release(self._cell, sys.exception())
+        self.__exit__(None, sys.exception(), None)
 
     def __enter__(self) -> T:
         cell = self._cell
@@ -72,7 +71,11 @@ class _Guard(Generic[T]):
     ) -> None:
         cell = self._cell
         if cell is not None:
-            self._release(cell, exc)
+            self._cell = None
+            held = self._hold
+            cell.shares.leave(self._kind, self._thread, held)
+            if held is not None and held.turn.loop is None:
+                refuse_late_release("a ThreadRwLock", held, exc)
 
     def __del__(self) -> None:
         cell = self._cell
@@ -95,13 +98,6 @@ class _Guard(Generic[T]):
                 "take the lock again, or use the guard that replaced it",
             )
         return cell
-
-    def _release(self, cell: Cell[T], raising: BaseException | None) -> None:
-        self._cell = None
-        held = self._hold
-        cell.shares.leave(self._kind, self._thread, held)
-        if held is not None and held.is_late:
-            refuse_late_release("a ThreadRwLock", held, raising)
 
 
 @final

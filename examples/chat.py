@@ -1,0 +1,1 @@
+../src/sumida/apps/chat.py

@@ -1,0 +1,1 @@
+"""Ready programs of the `sumida` command, written with the public API only."""
