@@ -260,14 +260,19 @@ def test_what_is_no_bool_is_refused(
 
 def test_exactly_one_thread_is_first_to_set() -> None:
     """Of those who raise the flag one is told that it was clear; so for clear."""
-    for _ in range(50):
-        flag = AtomicFlag()
-        raised = together(*[flag.set] * 4)
-        assert repr(flag) == "<AtomicFlag set>"
-        lowered = together(*[flag.clear] * 4)
+    flags = [AtomicFlag() for _ in range(2000)]
 
-        assert sorted(raised) == [False, True, True, True]
-        assert sorted(lowered) == [False, False, False, True]
+    def up() -> list[bool]:
+        return [flag.set() for flag in flags]
+
+    def down() -> list[bool]:
+        return [flag.clear() for flag in flags]
+
+    raised = zip(*together(*[up] * 4), strict=True)
+    assert {sum(befores) for befores in raised} == {3}
+    assert repr(flags[0]) == "<AtomicFlag set>"
+    lowered = zip(*together(*[down] * 4), strict=True)
+    assert {sum(befores) for befores in lowered} == {1}
 
 
 def test_no_toggle_is_lost() -> None:

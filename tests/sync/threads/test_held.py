@@ -4,6 +4,7 @@ import asyncio
 import gc
 import inspect
 import threading
+import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -447,15 +448,17 @@ def test_loop_that_stops_within_the_turn_leaves_nothing_behind() -> None:
     """The turn of a loop that was closed is not taken for that of the next."""
     lock = ThreadMutex(1)
 
-    async def first() -> None:
+    loop = asyncio.new_event_loop()
+
+    def last() -> None:
         with lock.lock():
             pass
+        loop.stop()
 
-    for _ in range(2):
-        loop = asyncio.new_event_loop()
-        # The loop stops before it gets to what this asked for.
-        loop.run_until_complete(first())
-        loop.close()
+    loop.call_soon(last)
+    # It stops before it gets to the callback that ends the turn.
+    loop.run_forever()
+    loop.close()
 
     async def second() -> None:
         with pytest.raises(HeldAcrossAwaitError):
@@ -512,3 +515,24 @@ def test_destroyed_task_gives_its_lock_back() -> None:
     gc.collect()
 
     assert not lock.is_locked
+
+
+@every_guard
+def test_lock_forgets_the_task_that_released_it(run: Run, make: Make) -> None:
+    """Nothing of a task is kept by a lock that it once took."""
+    lock, take = make()
+
+    async def work() -> None:
+        with take():
+            pass
+
+    async def main() -> weakref.ref[asyncio.Task[None]]:
+        task = asyncio.get_running_loop().create_task(work())
+        await task
+        return weakref.ref(task)
+
+    reference = run(main)
+    gc.collect()
+
+    assert not lock.is_locked
+    assert reference() is None

@@ -371,6 +371,47 @@ def test_upgrade_waits_for_the_readers_and_lets_no_new_one_in() -> None:
     line.end()
 
 
+def test_new_reader_waits_behind_an_upgrade() -> None:
+    """Without any writer in line too: else readers could keep it waiting for ever."""
+    lock = ThreadRwLock(0)
+    inside = threading.Event()
+
+    def read() -> None:
+        with lock.read():
+            inside.set()
+            until(lambda: lock.waiter_count == 1)
+            for take in (lock.try_read, lock.try_upgradable_read, lock.try_write):
+                with pytest.raises(WouldBlock):
+                    take()
+
+    def upgrade() -> None:
+        inside.wait(PATIENCE)
+        guard = lock.upgradable_read()
+        with guard.upgrade(PATIENCE):
+            assert lock.is_write_locked
+
+    together(read, upgrade)
+
+    assert not lock.is_locked
+
+
+def test_upgradable_readers_keep_their_order() -> None:
+    """Those who are passed over by readers come in as they stood."""
+    lock = ThreadRwLock(1)
+    line = Waiting(lock)
+    with lock.write():
+        for name in "abcd":
+            line.start(name, lock.upgradable_read)
+        line.start("e", lock.read)
+    line.has_entered("a", "e")
+    for name in "abcd":
+        line.go[name].set()
+        until(lambda: lock.waiter_count == len("abcde") - len(line.entered))
+
+    line.end()
+    assert [name for name in line.entered if name != "e"] == list("abcd")
+
+
 def test_chain_of_guards_gives_up_each_before() -> None:
     """Every change of kind leaves one guard alive."""
     lock = ThreadRwLock(1)
