@@ -11,7 +11,7 @@ from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from contextvars import Context
 from types import CoroutineType
-from typing import Final, Generic, TypeVar, final
+from typing import Final, Generic, TypeVar, cast, final
 from weakref import WeakKeyDictionary
 
 __all__ = ("Job", "deliver", "name_of")
@@ -36,6 +36,10 @@ def name_of(fn: object) -> str:
         return repr(inner)
     module = getattr(inner, "__module__", None)
     return f"{module}.{name}" if isinstance(module, str) else name
+
+
+def _spent() -> None:
+    """Stand where a call was, so that nothing of it lives on."""
 
 
 @final
@@ -76,7 +80,7 @@ class Job(Generic[T]):
         future: Future[None],
         name: str,
     ) -> None:
-        self.call: Callable[[], T] | None = call
+        self.call: Callable[[], object] = call
         self.context = context
         self.future = future
         self.loop: AbstractEventLoop = future.get_loop()
@@ -88,8 +92,7 @@ class Job(Generic[T]):
 
     def run(self) -> None:
         """Make the call and keep what came of it; on the thread."""
-        call, self.call = self.call, None
-        assert call is not None
+        call, self.call = self.call, _spent
         try:
             result = self.context.run(call)
         except BaseException as error:  # noqa: BLE001  # raised again in the caller
@@ -105,7 +108,7 @@ class Job(Generic[T]):
                 "a thread is for functions that block"
             )
             return
-        self.result = result
+        self.result = cast("T", result)
 
     def finish(self) -> None:
         """Wake the caller; on its loop."""

@@ -79,7 +79,7 @@ class Threads:
         workers: All threads that have not ended.
         idle: Those that have nothing to do, the latest last.
         jobs: Those that wait for a thread, in order.
-        watchers: Called on any thread whenever a job was delivered.
+        watchers: Called on any thread when a job was delivered or a thread has ended.
     """
 
     __slots__ = (
@@ -157,20 +157,14 @@ class Threads:
             # The system has no thread left. The others of the pool will do, unless
             # there are none.
             with self._gate:
-                self._leave(worker)
+                self._forget(worker)
                 if not self.workers:
                     raise
                 self.jobs[job] = None
                 if self.idle:
-                    self._hand_over(self.idle.pop())
-
-    def _hand_over(self, worker: Worker) -> None:
-        worker.job, _ = self.jobs.popitem(last=False)
-        worker.wake.release()
-
-    def _leave(self, worker: Worker) -> None:
-        self.workers.discard(worker)
-        heapq.heappush(self._free_numbers, worker.number)
+                    spare = self.idle.pop()
+                    spare.job, _ = self.jobs.popitem(last=False)
+                    spare.wake.release()
 
     def abandon(self, job: Job[object]) -> None:
         """Forget a job whose caller has gone: it leaves the line, or runs unheard.
@@ -195,7 +189,6 @@ class Threads:
             for job in refused:
                 del self.jobs[job]
             for worker in self.idle:
-                self._leave(worker)
                 worker.wake.release()
             self.idle.clear()
         for job in refused:
@@ -220,23 +213,28 @@ class Threads:
         ]
 
     def _work(self, worker: Worker) -> None:
-        while (job := worker.job) is not None:
+        while True:
+            job = worker.job
+            if job is None:
+                if self._leave(worker):
+                    break
+                continue
             job.started = time.monotonic()
             worker.running = current.job = job
             worker.job = None
             job.run()
             current.job = None
-            stays = self._take(worker)
+            is_idle = self._take(worker)
             if worker.thread is None:
                 return  # this is a forked child, and the caller is in the parent
             deliver(job)
             # Nothing of the call may live on while the thread sleeps.
             worker.running = None
             del job
-            for watcher in tuple(self.watchers):
-                watcher()
-            if stays and worker.job is None:
+            self._tell_watchers()
+            if is_idle:
                 self._sleep(worker)
+        self._tell_watchers()
 
     def _take(self, worker: Worker) -> bool:
         """Give `worker` its next job, or make it idle; before it delivers the last.
@@ -247,15 +245,12 @@ class Threads:
         with self._gate:
             if worker not in self.workers:
                 worker.thread = None
-                return False
-            if self.jobs:
+            elif self.jobs:
                 worker.job, _ = self.jobs.popitem(last=False)
-            elif self.is_closed:
-                self._leave(worker)
-                return False
-            else:
+            elif not self.is_closed:
                 self.idle.append(worker)
-            return True
+                return True
+        return False
 
     def _sleep(self, worker: Worker) -> None:
         """Wait for a job; there is none when the thread has to end."""
@@ -264,10 +259,26 @@ class Threads:
         with self._gate:
             if worker in self.idle:
                 self.idle.remove(worker)
-                self._leave(worker)
                 return
         # A job is being handed over at this moment.
         worker.wake.acquire()
+
+    def _leave(self, worker: Worker) -> bool:
+        """End `worker`, unless a job came while it was about to."""
+        with self._gate:
+            if self.jobs:
+                worker.job, _ = self.jobs.popitem(last=False)
+                return False
+            self._forget(worker)
+            return True
+
+    def _forget(self, worker: Worker) -> None:
+        self.workers.discard(worker)
+        heapq.heappush(self._free_numbers, worker.number)
+
+    def _tell_watchers(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher()
 
 
 _all: WeakSet[Threads] = WeakSet()

@@ -169,7 +169,7 @@ class BlockingPool:
         """Whether it was shut down."""
         return self._threads.is_closed
 
-    async def run(self, fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call `fn(*args, **kwargs)` on a thread and wait for what it returns.
 
         It sees the caller's context variables, in a copy. What it raises is raised
@@ -210,7 +210,8 @@ class BlockingPool:
             return cast("T", job.result)
         try:
             if isinstance(error, StopIteration | asyncio.CancelledError):
-                raise RuntimeError(f"{job.name} raised {error!r}") from error
+                message = f"{job.name} raised {error!r}"
+                raise RuntimeError(message) from error  # noqa: TRY004  # no type is wrong
             raise error
         finally:
             del error  # it leads to this frame, which would lead to it
@@ -234,6 +235,7 @@ class BlockingPool:
             Safe: call it again to wait on.
         """
         loop = get_running_loop()
+        _check(deadline)
         self._threads.stop(loop)
         return await self._wait(loop, deadline)
 
@@ -255,6 +257,7 @@ class BlockingPool:
         Cancel safety:
             Safe: the pool is closed at once; call it again to wait on.
         """
+        _check(deadline)
         self._threads.stop(None)
         return await self._wait(None, deadline)
 
@@ -276,12 +279,13 @@ class BlockingPool:
                 "blocking_shutdown was called on the thread of an event loop",
                 "await shutdown there",
             )
-        end = time.monotonic() + _checked(deadline)
+        _check(deadline)
+        end = time.monotonic() + deadline
         self._threads.stop(None)
         changed = threading.Event()
         self._threads.watchers.append(changed.set)
         try:
-            while self._threads.busy(None) and (left := end - time.monotonic()) > 0:
+            while self._threads.workers and (left := end - time.monotonic()) > 0:
                 changed.wait(left)
                 changed.clear()
         finally:
@@ -298,11 +302,11 @@ class BlockingPool:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(changed.set)
 
-        end = loop.time() + _checked(deadline)
+        end = loop.time() + deadline
         timer = loop.call_at(end, changed.set)
         self._threads.watchers.append(look)
         try:
-            while self._threads.busy(owner) and loop.time() < end:
+            while self._is_waited_for(owner) and loop.time() < end:
                 await changed.wait()
                 changed.clear()
         finally:
@@ -310,24 +314,29 @@ class BlockingPool:
             timer.cancel()
         return self._stuck(owner)
 
+    def _is_waited_for(self, owner: AbstractEventLoop | None) -> bool:
+        if owner is None:
+            return bool(self._threads.workers)
+        return bool(self._threads.busy(owner))
+
     def _stuck(self, owner: AbstractEventLoop | None) -> list[StuckWorker]:
         now = time.monotonic()
         frames = sys._current_frames()  # noqa: SLF001  # documented in spite of its name
         stuck = []
         for worker, job in self._threads.busy(owner):
             thread = worker.thread
-            assert thread is not None
-            frame = frames.get(thread.ident or 0)
+            if thread is None or thread.ident is None:
+                continue
+            frame = frames.get(thread.ident)
             stack = "" if frame is None else "".join(traceback.format_stack(frame))
             seconds = now - job.started if job.started else 0.0
             stuck.append(StuckWorker(thread.name, job.name, seconds, stack))
         return sorted(stuck, key=lambda worker: worker.name)
 
 
-def _checked(deadline: float) -> float:
+def _check(deadline: float) -> None:
     if not deadline >= 0:
         raise ValueError(f"deadline must be 0 seconds or more, not {deadline}")
-    return deadline
 
 
 _default: Final = BlockingPool()
@@ -342,7 +351,7 @@ def default_pool() -> BlockingPool:
     return _default
 
 
-async def spawn_blocking(fn: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def spawn_blocking(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a function that blocks on a thread and wait for what it returns.
 
     See `BlockingPool.run`, which it calls on the pool of the process.

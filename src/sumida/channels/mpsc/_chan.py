@@ -6,13 +6,14 @@ while one is free. A sender's fast path does not even count: it draws on `credit
 number of places that are known to be free and that the running turn may still use.
 """
 
+from asyncio import AbstractEventLoop, get_running_loop
 from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar, final
 
 from sumida._core.waiters import WaiterQueue
-from sumida.operation import BUDGET
+from sumida.operation import BUDGET, QueuedOperation
 
 __all__ = ("Chan",)
 
@@ -29,6 +30,36 @@ needs no future, no wake-up and no turn of its own for that: a third of the time
 message (CPython 3.11, 64 places). Where they are not, lingering costs a turn; so it is
 tried again only once in so many waits.
 """
+
+
+@final
+class Turn:
+    """Stands for the future of a sender that will look again in the next turn.
+
+    Its task is going to run without being woken. It has its place in the queue, and is
+    granted what comes free, like any other.
+
+    Args:
+        loop: The running loop.
+    """
+
+    __slots__ = ("_is_done", "_loop")
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._is_done = False
+
+    def get_loop(self) -> AbstractEventLoop:
+        """Give the loop, as a future does."""
+        return self._loop
+
+    def done(self) -> bool:
+        """Tell whether it was served."""
+        return self._is_done
+
+    def set_result(self, _result: object) -> None:
+        """Serve it."""
+        self._is_done = True
 
 
 @final
@@ -54,6 +85,8 @@ class Chan(Generic[T]):
         rooms: Senders waiting for a place.
         items: The receiver, waiting for a message.
         closings: Senders waiting for the receiver to go.
+        lingerer: The sender that lingers, if one does: it stands before all who come
+            after it, and is put in `rooms` as soon as somebody does.
         receiver_rest: Waits of the receiver before it lingers again.
         sender_rest: Waits of senders before one lingers again.
         loop: The loop on which it was made, or None.
@@ -67,6 +100,7 @@ class Chan(Generic[T]):
         "is_abandoned",
         "is_closed",
         "items",
+        "lingerer",
         "loop",
         "queue",
         "receiver_rest",
@@ -87,6 +121,7 @@ class Chan(Generic[T]):
         self.spent = 0
         self.takes = 0
         self.taken = 0
+        self.lingerer: QueuedOperation[object] | None = None
         self.receiver_rest = 0
         self.sender_rest = 0
         self.senders = 1
@@ -100,7 +135,9 @@ class Chan(Generic[T]):
 
     @property
     def free(self) -> int:
-        """Places that nobody has."""
+        """Places that nobody has, and nobody waits for."""
+        if self.lingerer is not None:
+            self.seat_lingerer()
         return self.capacity - self.held - len(self.queue)
 
     @property
@@ -122,6 +159,8 @@ class Chan(Generic[T]):
         Raises:
             WrongLoopError: The receiver waits on another loop; nothing is changed.
         """
+        if self.lingerer is not None:
+            self.seat_lingerer()
         free = self.capacity - self.held - len(self.queue)
         if free <= 0 or self.is_closed:
             return False
@@ -136,6 +175,40 @@ class Chan(Generic[T]):
         self.credit = credit - 1
         self.spent += credit
         return True
+
+    def put_many_now(self, items: Sequence[T]) -> bool:
+        """Put all of `items` in the queue if the running turn may; see `put_now`.
+
+        Args:
+            items: The messages.
+
+        Returns:
+            Whether they were put.
+
+        Raises:
+            WrongLoopError: The receiver waits on another loop; nothing is changed.
+        """
+        if self.lingerer is not None:
+            self.seat_lingerer()
+        places = len(items)
+        if places > self.capacity - self.held - len(self.queue) or self.is_closed:
+            return False
+        if self.items.head is not None:
+            self.items.wake_all()
+            self.spent = 0
+        elif self.spent >= BUDGET:
+            return False
+        self.queue.extend(items)
+        self.credit = 0
+        self.spent += 1
+        return True
+
+    def seat_lingerer(self) -> None:
+        """Put the one that lingers in the queue, because somebody comes after it."""
+        operation = self.lingerer
+        self.lingerer = None
+        if operation is not None:
+            operation.arm(Turn(get_running_loop()))  # type: ignore[arg-type]  # all that a queue asks of a future
 
     def hold(self, places: int) -> bool:
         """Take free places for a permit.
@@ -156,7 +229,7 @@ class Chan(Generic[T]):
 
     def absorb(self) -> None:
         """Hand all free places to those who wait for some; called when one joined."""
-        free = self.free
+        free = self.capacity - self.held - len(self.queue)
         self.held += free - self.rooms.assign(free)
 
     def vacate(self, places: int) -> None:
@@ -217,7 +290,10 @@ class Chan(Generic[T]):
         """Whether no message can come any more, beside those that are queued."""
         if self.held:
             return False
-        return self.is_closed or (not self.senders and self.rooms.first() is None)
+        if self.is_closed:
+            return True
+        waits = self.lingerer is not None or self.rooms.first() is not None
+        return not (self.senders or waits)
 
     def wake_if_ended(self) -> None:
         """Let the receiver see the end, if this is it."""

@@ -1,6 +1,6 @@
 """The operations of a sender: send, send many, reserve, wait for the end."""
 
-from asyncio import AbstractEventLoop, Future, get_running_loop
+from asyncio import Future
 from collections.abc import Generator
 from typing import Any, Final, Generic, Literal, TypeVar, final
 
@@ -59,36 +59,6 @@ def spent_error(operation: object) -> MisuseError:
     )
 
 
-@final
-class _Turn:
-    """Stands for the future of a sender that will look again in the next turn.
-
-    Its task is going to run without being woken; in the queue it has its place and
-    is granted what comes free, like any other.
-
-    Args:
-        loop: The running loop.
-    """
-
-    __slots__ = ("_is_done", "_loop")
-
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self._loop = loop
-        self._is_done = False
-
-    def get_loop(self) -> AbstractEventLoop:
-        """Give the loop, as a future does."""
-        return self._loop
-
-    def done(self) -> bool:
-        """Tell whether it was served."""
-        return self._is_done
-
-    def set_result(self, _result: object) -> None:
-        """Serve it."""
-        self._is_done = True
-
-
 def linger(
     operation: QueuedOperation[R_co], chan: Chan[T]
 ) -> Generator[object, None, R_co]:
@@ -101,15 +71,20 @@ def linger(
     Returns:
         The operation's result.
     """
-    if chan.sender_rest or chan.rooms.head is not None:
+    if chan.sender_rest or chan.rooms.head is not None or chan.lingerer is not None:
         if chan.sender_rest:
             chan.sender_rest -= 1
         return (yield from park(operation))
-    operation.arm(_Turn(get_running_loop()))  # type: ignore[arg-type]  # all that a queue asks of a future
+    chan.lingerer = operation
     try:
         yield None
+        if chan.lingerer is operation:
+            chan.lingerer = None
         result = operation.poll()
     except BaseException:
+        if chan.lingerer is operation:
+            chan.lingerer = None
+            chan.wake_if_ended()
         operation.disarm()
         raise
     if result is PENDING:
@@ -334,6 +309,13 @@ class SendMany(_Placed[None, T]):
         self._chan = chan
         self._places = len(items)
         self._items: list[T] | None = items
+
+    def __await__(self) -> Generator[object, None, None]:
+        items = self._items
+        if items is not None and self._chan.put_many_now(items):
+            self._items = None
+            return DONE
+        return _Placed.__await__(self)
 
     def _check(self) -> None:
         if self._items is None:

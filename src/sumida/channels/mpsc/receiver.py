@@ -403,18 +403,20 @@ class _ReceiveMany(_ReceiveOperation[list[T], T]):
         chan = self._chan
         queue = chan.queue
         limit = self._limit
-        if not queue and limit and not chan.has_ended:
-            return PENDING
-        self.forget_place()
         queued = len(queue)
-        if limit >= queued:
-            chan.vacate(queued)
-            batch = list(queue)
-            queue.clear()
-        else:
-            chan.vacate(limit)
-            batch = [queue.popleft() for _ in range(limit)]
+        if not queued and limit and not chan.has_ended:
+            return PENDING
+        if self._waiter is not None:
+            self.forget_place()
+        taken = limit if limit < queued else queued
+        chan.takes = 0
+        if chan.rooms.head is not None:
+            chan.vacate(taken)
         chan.taken += 1
+        if taken < queued:
+            return [queue.popleft() for _ in range(taken)]
+        batch = list(queue)
+        queue.clear()
         return batch
 
 
