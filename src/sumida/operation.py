@@ -7,11 +7,13 @@ subclass `Operation` and write its three methods; for an ordinary coroutine ther
 no need, `select` takes those too.
 """
 
+import contextlib
 import sys
 from abc import abstractmethod
 from asyncio import Future, get_running_loop
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from enum import Enum
+from types import coroutine
 from typing import Final, Generic, Literal, TypeVar, cast, final
 
 from sumida._core import hooks
@@ -226,25 +228,25 @@ def park(operation: Operation[T_co]) -> Generator[object, None, T_co]:
     observer = hooks.observer
     if observer is not None:
         observer.waiting(operation)
-    while True:
-        # What `loop.create_future` does, without its Python frame.
-        future: Future[object] = Future(loop=loop)
-        operation.arm(future)
-        try:
-            yield from future
-            result = operation.poll()
-        except BaseException:
-            # Cancelled, before the wake-up or after it; or `poll` raised what the
-            # wait ended with.
+    try:
+        while True:
+            # What `loop.create_future` does, without its Python frame.
+            future: Future[object] = Future(loop=loop)
+            operation.arm(future)
+            try:
+                yield from future
+                result = operation.poll()
+            except BaseException:
+                # Cancelled, before the wake-up or after it; or `poll` raised what
+                # the wait ended with.
+                operation.disarm()
+                raise
+            if result is not PENDING:
+                return result
             operation.disarm()
-            if observer is not None:
-                observer.resumed(operation)
-            raise
-        if result is not PENDING:
-            if observer is not None:
-                observer.resumed(operation)
-            return result
-        operation.disarm()
+    finally:
+        if observer is not None:
+            observer.resumed(operation)
 
 
 def ready(result: T) -> Generator[object, None, T]:
@@ -258,6 +260,38 @@ def ready(result: T) -> Generator[object, None, T]:
     """
     return result
     yield None  # makes it a generator
+
+
+@coroutine
+def ready_awaitable(result: T) -> Generator[object, None, T]:
+    """As `ready`, for an `__aenter__` that need not wait: `async with` awaits it itself.
+
+    Args:
+        result: Any object.
+
+    Returns:
+        The same.
+    """
+    # Not made of `ready`: `types.coroutine` changes the very function it is given,
+    # and what `__await__` returns must not be a coroutine.
+    return result
+    yield None  # makes it a generator
+
+
+def _nothing() -> Generator[object, None, None]:
+    yield from ()
+
+
+def _make_done_awaitable() -> Awaitable[None]:
+    awaitable = coroutine(_nothing)()
+    with contextlib.suppress(StopIteration):
+        awaitable.send(None)
+    return awaitable
+
+
+# An exhausted generator can be awaited again and again, and makes no Python frame.
+DONE_AWAITABLE: Final = _make_done_awaitable()
+"""What an `__aexit__` that need not wait returns."""
 
 
 def wait_next_turn(operation: Operation[T_co]) -> Generator[object, None, T_co]:

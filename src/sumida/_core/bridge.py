@@ -127,7 +127,7 @@ def blocking(operation: Operation[T], loop: AbstractEventLoop | None, name: str)
     try:
         inbox.put(cast("_Call[object]", call))
         while not call.done.wait(_LOOK_INTERVAL):
-            if loop.is_closed():
+            if loop.is_closed() and not call.done.is_set():
                 raise Closed("event loop")
     except RuntimeError:
         if not loop.is_closed():

@@ -13,18 +13,22 @@ from sumida._core.waiters import WaiterQueue
 __all__ = ("finalize",)
 
 
-def finalize(waiters: WaiterQueue, action: Callable[[], object]) -> None:
+def finalize(
+    waiters: WaiterQueue, action: Callable[[], object], *others: WaiterQueue
+) -> None:
     """Do `action` on the loop of `waiters`, soon; at once if nobody ever waited.
 
     Args:
         waiters: The queue that the action may wake.
         action: What to do; it must not raise.
+        *others: More queues that it may wake, of the same loop.
     """
-    loop = waiters.loop
-    if loop is None or loop.is_closed():
-        action()
-        return
-    # The loop may be closed by its own thread between the two calls; then nobody
-    # waits any more.
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(action)
+    for queue in (waiters, *others):
+        loop = queue.loop
+        # The loop may be closed by its own thread between the two calls.
+        if loop is not None and not loop.is_closed():
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(action)
+                return
+    # Nobody waits, or only tasks that never run again.
+    action()

@@ -106,7 +106,7 @@ class WaiterQueue:
             )
         loop = future.get_loop()
         if loop is not self._loop:
-            if self.head is not None:
+            if self.head is not None and not self._forget_dead():
                 raise WrongLoopError(
                     f"{what!r} is awaited on two event loops at once",
                     "make one per loop, or cross threads with the blocking_ calls",
@@ -185,9 +185,21 @@ class WaiterQueue:
         if self.head is not None and running_loop() is not self._loop:
             self._refuse_loop()
 
-    def _refuse_loop(self) -> None:
+    def _forget_dead(self) -> bool:
+        """Forget the waiters of a loop that was closed, whose tasks never run again.
+
+        Returns:
+            Whether the loop was closed.
+        """
         loop = self._loop
-        if loop is not None and not loop.is_closed():
+        if loop is None or not loop.is_closed():
+            return False
+        while self.head is not None:
+            self._unlink(self.head)
+        return True
+
+    def _refuse_loop(self) -> None:
+        if not self._forget_dead():
             raise WrongLoopError(
                 "this object is used outside the event loop that waits for it",
                 "from a thread use the blocking_ calls or loop.call_soon_threadsafe",
@@ -280,6 +292,7 @@ class WaiterQueue:
             return 0
         if running_loop() is not self._loop:
             self._refuse_loop()
+            waiter = self.head
         self.head = self._tail = None
         woken = 0
         while waiter is not None:

@@ -1,19 +1,32 @@
 """What `select` makes of the things that are passed to it."""
 
 from asyncio import Future, Task, get_running_loop
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
 from inspect import isawaitable, iscoroutine
-from typing import Any, Generic, Literal, TypeVar, final
+from typing import Any, Final, Generic, Literal, TypeVar, final
 
 from sumida.errors import MisuseError
 from sumida.operation import PENDING, Operation, Pending, Source
 
-__all__ = ("Name", "Run", "Watched", "branch_of", "branches_of")
+__all__ = ("TURN", "Name", "Run", "Watched", "branch_of", "branches_of")
 
 T = TypeVar("T")
 
 Name = int | str
 """What a branch is called: its index, or its keyword."""
+
+
+@final
+class _Turn:
+    """Awaited, lets the other tasks run once."""
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
+
+
+TURN: Final = _Turn()
 
 
 @final

@@ -42,6 +42,16 @@ def _spent() -> None:
     """Stand where a call was, so that nothing of it lives on."""
 
 
+def _without_first_frame(error: BaseException) -> BaseException:
+    """Take out of a traceback the frame that caught it.
+
+    That frame leads to the job and so back to the error, in a circle that only the
+    collector could undo; and so would a variable in it that holds the traceback.
+    """
+    trace = error.__traceback__
+    return error.with_traceback(None if trace is None else trace.tb_next)
+
+
 @final
 class Job(Generic[T]):
     """One call on its way through a thread.
@@ -96,10 +106,7 @@ class Job(Generic[T]):
         try:
             result = self.context.run(call)
         except BaseException as error:  # noqa: BLE001  # raised again in the caller
-            trace = error.__traceback__
-            # Our own frame leads from the error back to this job, and so to the
-            # error: leave it out, or only the collector could free them.
-            self.error = error.with_traceback(None if trace is None else trace.tb_next)
+            self.error = _without_first_frame(error)
             return
         if isinstance(result, CoroutineType):
             result.close()

@@ -10,8 +10,9 @@ uses this needs `if __name__ == "__main__":` around what it starts, since each w
 imports it.
 """
 
-import asyncio
 import atexit
+import inspect
+import itertools
 import os
 import pickle
 import threading
@@ -129,6 +130,7 @@ class CpuPool:
         "_gate",
         "_idle",
         "_name",
+        "_numbers",
         "_threads",
     )
 
@@ -136,6 +138,7 @@ class CpuPool:
         self, max_workers: int | None = None, *, name: str = "sumida-cpu"
     ) -> None:
         self._name = name
+        self._numbers = itertools.count(1)
         self._threads = BlockingPool(
             _count_cores() if max_workers is None else max_workers, name=name
         )
@@ -219,15 +222,13 @@ class CpuPool:
         if not callable(fn):
             raise TypeError(f"fn must be a function, not {fn!r}")
         name = name_of(fn)
-        if asyncio.iscoroutinefunction(fn):
+        if inspect.iscoroutinefunction(fn):
             raise TypeError(f"{name} is an async function: await it on the loop")
         call = _Call(self, name, _pack(name, (fn, args, kwargs)))
         try:
             return cast("T", await self._threads.run(call))
-        except asyncio.CancelledError:
-            call.abandon()
-            raise
-        except GeneratorExit:
+        except BaseException:
+            # Cancelled; or it ended by itself, and there is nothing to kill.
             call.abandon()
             raise
 
@@ -368,8 +369,7 @@ class CpuPool:
         return None
 
     def _start(self, call: _Call) -> WorkerProcess:
-        number = threading.current_thread().name.rpartition("-")[2]
-        worker = WorkerProcess(f"{self._name}-{number}")
+        worker = WorkerProcess(f"{self._name}-{next(self._numbers)}")
         with self._gate:
             self._busy[worker] = (call, time.monotonic())
         if worker.wait_ready():

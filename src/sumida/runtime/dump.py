@@ -15,10 +15,11 @@ from types import (
     FrameType,
     GeneratorType,
 )
+from typing import Any
 
 from sumida.operation import Operation
 
-__all__ = ("TaskState", "format_dump", "task_dump")
+__all__ = ("TaskState", "format_dump", "task_dump", "waits_for")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,21 @@ def format_dump(loop: asyncio.AbstractEventLoop | None = None) -> str:
     return "\n".join(map(str, task_dump(loop)))
 
 
-def _state(task: asyncio.Task[object]) -> TaskState:
+def waits_for(task: asyncio.Task[Any]) -> str:
+    """Say in a line what a task waits for, and where.
+
+    Args:
+        task: Any task that does not run just now.
+
+    Returns:
+        The operation or future, and the innermost place of the caller's own code.
+    """
+    state = _state(task)
+    what = " or ".join(state.waits_for) or "its turn"
+    return f"{what} in {state.stack[-1]}" if state.stack else what
+
+
+def _state(task: asyncio.Task[Any]) -> TaskState:
     stack: list[str] = []
     waits: tuple[str, ...] = ()
     for frame, line in _frames(task.get_coro()):

@@ -15,7 +15,7 @@ from sumida._core import hooks
 from sumida._core.settle import cancel_and_wait
 from sumida.errors import Closed
 from sumida.operation import PENDING, Operation, Source, spend
-from sumida.runtime._branches import Name, Run, Watched, branches_of
+from sumida.runtime._branches import TURN, Name, Run, Watched, branches_of
 
 __all__ = ("SelectLoop", "select")
 
@@ -26,19 +26,6 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 T5 = TypeVar("T5")
-
-
-@final
-class _Turn:
-    """Awaited, lets the other tasks run once."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield
-
-
-_TURN: Final = _Turn()
 
 
 @final
@@ -82,7 +69,7 @@ async def _race(
     if not biased:
         first = _turns.next = (_turns.next + 1) % len(things)
     if spend():
-        await _TURN
+        await TURN
     for thing in things:
         if not isinstance(thing, Operation):
             return await _race_mixed(names, branches_of(names, things), first)

@@ -141,6 +141,13 @@ class Chan(Generic[T]):
         return self.capacity - self.held - len(self.queue)
 
     @property
+    def vacant(self) -> int:
+        """As `free`, and nothing is changed: it can be read from any thread."""
+        lingerer = self.lingerer
+        free = self.capacity - self.held - len(self.queue)
+        return free if lingerer is None else max(0, free - lingerer.needed)
+
+    @property
     def load(self) -> str:
         """What a `repr` tells of the queue: `3/64`, or `3` without a bound."""
         queued = len(self.queue)
@@ -162,7 +169,7 @@ class Chan(Generic[T]):
         if self.lingerer is not None:
             self.seat_lingerer()
         free = self.capacity - self.held - len(self.queue)
-        if free <= 0 or self.is_closed:
+        if free <= 0 or self.is_closed or not self.senders:
             return False
         if self.items.head is not None:
             self.items.wake_all()
@@ -191,7 +198,8 @@ class Chan(Generic[T]):
         if self.lingerer is not None:
             self.seat_lingerer()
         places = len(items)
-        if places > self.capacity - self.held - len(self.queue) or self.is_closed:
+        free = self.capacity - self.held - len(self.queue)
+        if places > free or self.is_closed or not self.senders:
             return False
         if self.items.head is not None:
             self.items.wake_all()
@@ -254,9 +262,9 @@ class Chan(Generic[T]):
         Args:
             places: How many.
         """
-        self.held -= places
-        if self.rooms.head is not None:
-            self.held += places - self.rooms.assign(places)
+        # What nobody wants is free; the rest is held by somebody else now.
+        rooms = self.rooms
+        self.held -= places if rooms.head is None else rooms.assign(places)
         self.wake_if_ended()
 
     def put(self, item: T) -> None:
@@ -304,6 +312,11 @@ class Chan(Generic[T]):
         """Count one strong sender less."""
         self.senders -= 1
         if not self.senders:
+            # An operation that nobody awaits yet must not send after the end; one that
+            # lingers may, and is known by its place.
+            self.credit = 0
+            if self.lingerer is not None:
+                self.seat_lingerer()
             self.wake_if_ended()
 
     def close(self) -> None:

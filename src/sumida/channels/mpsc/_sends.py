@@ -144,7 +144,7 @@ class Send(QueuedOperation[None]):
             None when it is sent, else `PENDING`.
 
         Raises:
-            Closed: The receiver is gone; the item is in the error.
+            Closed: The receiver is gone, or every sender is; the item is in the error.
             MisuseError: It has been sent already.
         """
         chan = self._chan
@@ -153,6 +153,11 @@ class Send(QueuedOperation[None]):
             raise spent_error(self)
         if chan.is_closed:
             raise Closed("channel", item)
+        if not chan.senders and not self.is_armed:
+            raise Closed("sender", item)
+        if chan.items.head is not None:
+            # Before the grant is taken, which would be lost.
+            chan.items.check_loop()
         if self._waiter is not None and self.take_grant():
             chan.put(item)
             chan.held -= 1
@@ -240,10 +245,13 @@ class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
             return linger(self, self._chan)
         return ready(result)
 
-    def _check(self) -> None:
+    def _check(self, *unsent: T) -> None:
         """Refuse to go on with a closed channel; `Closed` if so."""
-        if self._chan.is_closed:
-            raise Closed("channel")
+        chan = self._chan
+        if chan.is_closed:
+            raise Closed("channel", *unsent)
+        if not chan.senders and not self.is_armed:
+            raise Closed("sender", *unsent)
 
     def _finish(self) -> R_co:
         """Use the places, which are held now."""
@@ -317,11 +325,13 @@ class SendMany(_Placed[None, T]):
             return DONE
         return _Placed.__await__(self)
 
-    def _check(self) -> None:
-        if self._items is None:
+    def _check(self, *_: T) -> None:
+        items = self._items
+        if items is None:
             raise spent_error(self)
-        if self._chan.is_closed:
-            raise Closed("channel", *self._items)
+        super()._check(*items)
+        # Before places are taken, which would be lost.
+        self._chan.items.check_loop()
 
     def _finish(self) -> None:
         chan = self._chan

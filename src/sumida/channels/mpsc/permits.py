@@ -99,7 +99,7 @@ class Permit(Generic[T]):
     def __del__(self) -> None:
         if self._is_held:
             chan = self._chan
-            finalize(chan.rooms, lambda: chan.release(1))
+            finalize(chan.rooms, lambda: chan.release(1), chan.items)
 
 
 @final
@@ -146,6 +146,8 @@ class Permits(Generic[T]):
         """
         if not self._held:
             raise _used_error(self)
+        # Before a permit is made, which would be lost with its place.
+        self._chan.items.check_loop()
         next(self).send(item)
 
     def send_many(self, items: Iterable[T]) -> None:
@@ -193,4 +195,4 @@ class Permits(Generic[T]):
         places = self._held
         if places:
             chan = self._chan
-            finalize(chan.rooms, lambda: chan.release(places))
+            finalize(chan.rooms, lambda: chan.release(places), chan.items)

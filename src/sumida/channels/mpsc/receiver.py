@@ -85,7 +85,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
     @property
     def capacity(self) -> int:
         """Places that are free now."""
-        return self._chan.free
+        return self._chan.vacant
 
     @property
     def max_capacity(self) -> int:
@@ -154,22 +154,22 @@ class Receiver(QueuedOperation[T], Generic[T]):
         observer = hooks.observer
         if observer is not None:
             observer.waiting(self)
-        while True:
-            future: Future[object] = Future(loop=loop)
-            self.arm(future)
-            try:
-                yield from future
-                result = self.poll()
-            except BaseException:
+        try:
+            while True:
+                future: Future[object] = Future(loop=loop)
+                self.arm(future)
+                try:
+                    yield from future
+                    result = self.poll()
+                except BaseException:
+                    self.disarm()
+                    raise
+                if result is not PENDING:
+                    return result
                 self.disarm()
-                if observer is not None:
-                    observer.resumed(self)
-                raise
-            if result is not PENDING:
-                if observer is not None:
-                    observer.resumed(self)
-                return result
-            self.disarm()
+        finally:
+            if observer is not None:
+                observer.resumed(self)
 
     def arm(self, future: Future[object]) -> object:
         """Wait for a message; see `Operation.arm`.
@@ -266,7 +266,9 @@ class Receiver(QueuedOperation[T], Generic[T]):
             MisuseError: Called on an event loop's thread, or before a loop is known.
             Closed: As `recv`; or the loop is closed.
         """
-        return blocking(_Receive(self._chan), self._chan.loop, "blocking_recv()")
+        chan = self._chan
+        loop = chan.loop or chan.rooms.loop or chan.items.loop
+        return blocking(_Receive(chan), loop, "blocking_recv()")
 
     def close(self) -> None:
         """Refuse further messages; what is queued or promised can still be received.
@@ -322,7 +324,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
                 stacklevel=2,
             )
         if not chan.is_abandoned:
-            finalize(chan.rooms, chan.abandon)
+            finalize(chan.rooms, chan.abandon, chan.closings)
 
 
 class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):

@@ -68,7 +68,7 @@ class Sender(Generic[T]):
     @property
     def capacity(self) -> int:
         """Places that are free now: neither queued nor reserved."""
-        return self._chan.free
+        return self._chan.vacant
 
     @property
     def max_capacity(self) -> int:
@@ -119,6 +119,10 @@ class Sender(Generic[T]):
         """
         send = self._spare
         if getrefcount(send) == UNSHARED:
+            waiter = send._waiter
+            if waiter is not None:
+                # The place of one that lost a `select` and was dropped.
+                waiter.ticket = 0
             send.item = item
             return send
         if not self._is_open:
@@ -184,7 +188,7 @@ class Sender(Generic[T]):
         if not self._is_open:
             raise Closed("sender", item)
         chan = self._chan
-        loop = chan.loop or chan.items.loop
+        loop = chan.loop or chan.items.loop or chan.rooms.loop
         try:
             blocking(Send(chan, item), loop, "blocking_send()")
         except Closed as error:

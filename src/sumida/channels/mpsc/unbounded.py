@@ -186,6 +186,16 @@ class WeakUnboundedSender(Generic[T]):
     def __repr__(self) -> str:
         return f"<WeakUnboundedSender {self._chan.load}>"
 
+    @property
+    def strong_count(self) -> int:
+        """Senders that keep the channel open."""
+        return self._chan.senders
+
+    @property
+    def weak_count(self) -> int:
+        """Weak senders, this one among them."""
+        return self._chan.weak_senders
+
     def upgrade(self) -> UnboundedSender[T] | None:
         """Make a sender, if the channel has one still.
 

@@ -98,10 +98,12 @@ class Hold:
     def place(self) -> str:
         """File and line where the guard was taken."""
         code = self.code
-        for start, end, line in code.co_lines():
-            if start <= self.instruction < end and line is not None:
-                return f"{code.co_filename}:{line}"
-        return code.co_filename
+        lines = (
+            line
+            for start, end, line in code.co_lines()
+            if start <= self.instruction < end
+        )
+        return f"{code.co_filename}:{next(lines, code.co_firstlineno)}"
 
 
 def _name(task: Task[object] | None) -> str:

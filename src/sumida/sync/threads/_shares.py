@@ -31,14 +31,12 @@ class _Waiter:
 
     Args:
         kind: The share it wants.
-        upgrades: Whether it holds the upgradable share meanwhile.
     """
 
-    __slots__ = ("granted", "kind", "thread", "upgrades", "wake")
+    __slots__ = ("granted", "kind", "thread", "wake")
 
-    def __init__(self, kind: int, *, upgrades: bool = False) -> None:
+    def __init__(self, kind: int) -> None:
         self.kind = kind
-        self.upgrades = upgrades
         self.thread = get_ident()
         self.granted = False
         self.wake = Lock()
@@ -83,9 +81,6 @@ class Shares:
         self._threads: dict[int, int] = {}
         self._holds: list[Hold] = []
         self._dropped: deque[tuple[int, int, Hold | None]] = deque()
-
-    def __repr__(self) -> str:
-        return f"<Shares: {self.state}>"
 
     @property
     def waiting(self) -> int:
@@ -155,20 +150,27 @@ class Shares:
             MisuseError: The calling thread, or a task on it, holds a share.
         """
         waiter = _Waiter(kind)
-        with self._gate:
-            holds = tuple(self._holds)
-            alone = waiter.thread not in self._threads
-            if alone:
-                self._line.append(waiter)
-                if kind == WRITE:
-                    self._writers_waiting += 1
-                # What was in the way may have gone since it was looked at.
-                self._admit()
-        if self._dropped:
-            self._sweep()
-        if not alone:
-            refuse_waiting(f"{NAMES[kind]} a ThreadRwLock", holds)
-        self._sleep(waiter, timeout)
+        try:
+            with self._gate:
+                holds = tuple(self._holds)
+                alone = waiter.thread not in self._threads
+                if alone:
+                    self._line.append(waiter)
+                    self._writers_waiting += kind == WRITE
+                    # What was in the way may have gone since it was looked at.
+                    self._admit()
+            if self._dropped:
+                self._sweep()
+            if not alone:
+                refuse_waiting(f"{NAMES[kind]} a ThreadRwLock", holds)
+            served = acquire(waiter.wake, timeout)
+        except BaseException:
+            # Refused; or a signal handler raised, as Ctrl-C does.
+            if self._withdraw(waiter):
+                self.leave(kind, waiter.thread, None)
+            raise
+        if timeout is not None and not served and not self._withdraw(waiter):
+            raise Elapsed(timeout, f"{NAMES[kind]} a ThreadRwLock")
 
     def upgrade(self, timeout: float | None) -> None:
         """Make the upgradable share the writer's, waiting for the readers to leave.
@@ -182,18 +184,25 @@ class Shares:
         """
         if self.try_upgrade():
             return
-        waiter = _Waiter(WRITE, upgrades=True)
-        with self._gate:
-            holds = tuple(self._holds)
-            alone = self._threads.get(waiter.thread, 0) <= 1
-            if alone:
-                self._upgrader = waiter
-                self._admit()
-        if self._dropped:
-            self._sweep()
-        if not alone:
-            refuse_waiting("an upgrade of a ThreadRwLock", holds)
-        self._sleep(waiter, timeout)
+        waiter = _Waiter(WRITE)
+        try:
+            with self._gate:
+                holds = tuple(self._holds)
+                alone = self._threads.get(waiter.thread, 0) <= 1
+                if alone:
+                    self._upgrader = waiter
+                    self._admit()
+            if self._dropped:
+                self._sweep()
+            if not alone:
+                refuse_waiting("an upgrade of a ThreadRwLock", holds)
+            served = acquire(waiter.wake, timeout)
+        except BaseException:
+            if self._withdraw(waiter):
+                self.downgrade(WRITE, UPGRADABLE)
+            raise
+        if timeout is not None and not served and not self._withdraw(waiter):
+            raise Elapsed(timeout, "an upgrade of a ThreadRwLock")
 
     def try_upgrade(self) -> bool:
         """Make the upgradable share the writer's if no other reads.
@@ -349,28 +358,14 @@ class Shares:
             waiter.wake.release()
         line.extendleft(reversed(passed))
 
-    def _sleep(self, waiter: _Waiter, timeout: float | None) -> None:
-        try:
-            served = acquire(waiter.wake, timeout)
-        except BaseException:
-            # A signal handler raised, as Ctrl-C does: nobody will have the share.
-            if self._withdraw(waiter):
-                if waiter.upgrades:
-                    self.downgrade(WRITE, UPGRADABLE)
-                else:
-                    self.leave(waiter.kind, waiter.thread, None)
-            raise
-        if timeout is not None and not served and not self._withdraw(waiter):
-            raise Elapsed(timeout, f"{NAMES[waiter.kind]} a ThreadRwLock")
-
     def _withdraw(self, waiter: _Waiter) -> bool:
         """Leave the line; tell whether the share was granted meanwhile."""
         with self._gate:
             granted = waiter.granted
             if not granted:
-                if waiter.upgrades:
+                if waiter is self._upgrader:
                     self._upgrader = None
-                else:
+                elif waiter in self._line:
                     self._line.remove(waiter)
                     self._writers_waiting -= waiter.kind == WRITE
                 # Readers may have stood behind it.
@@ -389,6 +384,3 @@ class Cell(Generic[T]):
     def __init__(self, value: T) -> None:
         self.value = value
         self.shares = Shares()
-
-    def __repr__(self) -> str:
-        return f"<Cell {self.shares.state}>"

@@ -44,9 +44,6 @@ class _Cell(Generic[T]):
         self.thread = 0  # who holds it; read only to refuse a wait for oneself
         self.hold: Hold | None = None
 
-    def __repr__(self) -> str:
-        return f"<_Cell of thread {self.thread}>"
-
     def wait(self, timeout: float | None) -> None:
         if self.thread == get_ident():
             refuse_waiting("a ThreadMutex", (self.hold,))

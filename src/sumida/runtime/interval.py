@@ -1,0 +1,167 @@
+"""Do something again and again, in time."""
+
+import math
+from asyncio import Future
+from collections.abc import AsyncIterator
+from typing import Final, Literal, final, get_args
+
+from sumida._core.clock import now
+from sumida.operation import PENDING, Operation, Pending, Source
+from sumida.runtime.timers import Sleep
+
+__all__ = ("Interval", "Missed")
+
+Missed = Literal["burst", "delay", "skip"]
+"""What to do about ticks that were missed."""
+
+# A tick counts as missed when it is later than this, in seconds; Tokio's number.
+_GRACE: Final = 0.005
+
+
+@final
+class Interval(Source[float]):
+    """Ticks at a fixed rate.
+
+    Args:
+        period: Seconds from tick to tick, more than 0.
+        missed: When ticks were missed, because nobody waited for them: "burst" makes
+            up for them at once, "delay" goes on a period after the late tick, "skip"
+            goes on with the next that is a whole number of periods from the start.
+        start: The time of the first tick, in seconds of the loop's clock; None for
+            the moment of the first wait.
+
+    Raises:
+        ValueError: `period` is not more than 0, or `missed` none of the three.
+
+    Source:
+        `tokio::time::Interval`
+    """
+
+    __slots__ = ("_missed", "_period", "_sleep", "_tick")
+
+    def __init__(
+        self, period: float, missed: Missed = "burst", *, start: float | None = None
+    ) -> None:
+        if not 0 < period < math.inf:
+            raise ValueError(f"period must be more than 0 seconds, not {period}")
+        if missed not in get_args(Missed):
+            raise ValueError(f"missed must be burst, delay or skip, not {missed!r}")
+        self._period = period
+        self._missed = missed
+        self._sleep = None if start is None else Sleep(start)
+        self._tick = _Tick(self)
+
+    def __repr__(self) -> str:
+        return f"<Interval {self._period:g} s, {self._missed}>"
+
+    @property
+    def period(self) -> float:
+        """Seconds from tick to tick."""
+        return self._period
+
+    @property
+    def missed(self) -> Missed:
+        """What is done about missed ticks."""
+        return self._missed
+
+    @property
+    def sleep(self) -> Sleep:
+        """The wait for the next tick."""
+        if self._sleep is None:
+            self._sleep = Sleep(now())
+        return self._sleep
+
+    def tick(self) -> Operation[float]:
+        """Wait for the next tick; the first comes at once.
+
+        Returns:
+            An operation, the same each time, that gives the time for which the tick
+            was planned, in seconds of the loop's clock.
+
+        Cancel safety:
+            Safe: no tick is taken.
+        """
+        return self._tick
+
+    def operation(self) -> Operation[float]:
+        """Give `tick()`, so that `select.loop` takes the interval itself."""
+        return self._tick
+
+    def take(self) -> float:
+        """Count the tick that is due, and plan the next.
+
+        Returns:
+            The time for which it was planned.
+        """
+        planned = self.sleep.deadline
+        time = now()
+        following = planned + self._period
+        if time - planned > _GRACE:
+            if self._missed == "delay":
+                following = time + self._period
+            elif self._missed == "skip":
+                following = time + self._period - (time - planned) % self._period
+        self.sleep.reset(following)
+        return planned
+
+    def reset(self) -> None:
+        """Plan the next tick a period from now."""
+        self.sleep.reset(now() + self._period)
+
+    def reset_immediately(self) -> None:
+        """Plan the next tick for now."""
+        self.sleep.reset(now())
+
+    def reset_after(self, seconds: float) -> None:
+        """Plan the next tick so long from now.
+
+        Args:
+            seconds: How long, 0 or more.
+
+        Raises:
+            ValueError: `seconds` is negative or not a number.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds}")
+        self.sleep.reset(now() + seconds)
+
+    def reset_at(self, deadline: float) -> None:
+        """Plan the next tick for a moment.
+
+        Args:
+            deadline: The moment, in seconds of the loop's clock.
+        """
+        self.sleep.reset(deadline)
+
+    def __aiter__(self) -> AsyncIterator[float]:
+        return self
+
+    async def __anext__(self) -> float:
+        return await self._tick
+
+
+@final
+class _Tick(Operation[float]):
+    """The wait for an interval's next tick."""
+
+    __slots__ = ("_interval",)
+
+    def __init__(self, interval: Interval) -> None:
+        self._interval = interval
+
+    def __repr__(self) -> str:
+        return f"<Tick of {self._interval!r}>"
+
+    def poll(self) -> float | Literal[Pending.PENDING]:
+        """Take the tick if it is due; see `Operation.poll`."""
+        if self._interval.sleep.poll() is PENDING:
+            return PENDING
+        return self._interval.take()
+
+    def arm(self, future: Future[object]) -> object:
+        """Set a timer; see `Operation.arm`."""
+        return self._interval.sleep.arm(future)
+
+    def disarm(self) -> None:
+        """Cancel the timer; see `Operation.disarm`."""
+        self._interval.sleep.disarm()

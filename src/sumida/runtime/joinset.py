@@ -1,0 +1,372 @@
+"""Tasks that belong to a block: joined when it ends, aborted when it fails.
+
+Spawn into a `JoinSet` whatever should not outlive the function that starts it, and
+take the results in the order in which they come. To forget each result as it comes,
+in a server that runs for months, use a `TaskTracker`.
+"""
+
+import asyncio
+from asyncio import CancelledError, Task, get_running_loop
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine
+from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, final
+
+from sumida._core.waiters import WaiterQueue
+from sumida.errors import MisuseError
+from sumida.operation import PENDING, Operation, Pending, QueuedOperation
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+P = ParamSpec("P")
+
+__all__ = ("JoinSet",)
+
+
+@final
+class _JoinNext(QueuedOperation["Task[T] | None"], Generic[T]):
+    """Take a task that has ended, waiting while there is none."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self, join_set: "JoinSet[T]", waiters: WaiterQueue) -> None:
+        QueuedOperation.__init__(self, waiters)
+        self._set = join_set
+
+    def __repr__(self) -> str:
+        return f"<JoinNext of {self._set!r}>"
+
+    def poll(self) -> Task[T] | Literal[Pending.PENDING] | None:
+        """Take one now, if one has ended; see `Operation.poll`."""
+        if len(self._set) and not self._set.has_finished:
+            return PENDING
+        self.forget_place()
+        return self._set.try_join_next()
+
+
+@final
+class JoinSet(Generic[T]):
+    """A set of tasks owned by one block.
+
+    Leaving the block normally joins every task; what failed and was not taken by
+    `join_next`, `join_all` or `async for` is raised as an `ExceptionGroup`. Leaving
+    it by an exception or a cancel aborts every task and waits for it. A task that
+    fails does not end the others: take the results to act on it.
+
+    Source:
+        `tokio::task::JoinSet`
+    """
+
+    __slots__ = ("_finished", "_has_left", "_running", "_tasks", "_waiters")
+
+    def __init__(self) -> None:
+        # All that were not taken, in the order of spawning; this is what keeps a
+        # task alive while it runs.
+        self._tasks: dict[Task[T], None] = {}
+        # Those of them that have ended, in the order of ending.
+        self._finished: deque[Task[T]] = deque()
+        self._running = 0
+        self._waiters = WaiterQueue()
+        self._has_left = False
+
+    def __repr__(self) -> str:
+        left = ", left" if self._has_left else ""
+        return f"<JoinSet {self._running} running, {len(self._finished)} ended{left}>"
+
+    def __len__(self) -> int:
+        """Count the tasks that run or were not taken yet."""
+        return len(self._tasks)
+
+    def __bool__(self) -> bool:
+        """Be true, tasks or not."""
+        return True
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no task runs and none waits to be taken."""
+        return not self._tasks
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether a task has ended and was not taken yet."""
+        return bool(self._finished)
+
+    def spawn(
+        self, coroutine: Coroutine[object, object, T], *, name: str | None = None
+    ) -> Task[T]:
+        """Start a task that belongs to this set.
+
+        Args:
+            coroutine: What it runs.
+            name: The task's name, for dumps and messages; asyncio's by default.
+
+        Returns:
+            The task; it need not be kept.
+
+        Raises:
+            TypeError: `coroutine` is none.
+            MisuseError: The set was left, no loop runs, or the coroutine was started
+                before.
+        """
+        if not iscoroutine(coroutine):
+            raise TypeError(
+                f"spawn takes a coroutine, not {coroutine!r}; call the async function"
+            )
+        if self._has_left:
+            coroutine.close()
+            raise MisuseError(
+                f"spawn into {self!r}, whose block has ended",
+                "spawn inside the `async with`",
+            )
+        if getcoroutinestate(coroutine) != CORO_CREATED:
+            raise MisuseError(
+                f"{coroutine!r} was started before", "call the async function again"
+            )
+        try:
+            loop = get_running_loop()
+        except RuntimeError:
+            coroutine.close()
+            raise MisuseError(
+                "spawn was called where no event loop runs", "call it inside `run`"
+            ) from None
+        task = loop.create_task(coroutine, name=name)
+        self._tasks[task] = None
+        self._running += 1
+        task.add_done_callback(self._on_done)
+        return task
+
+    def _on_done(self, task: Task[T]) -> None:
+        # Not there if it was detached meanwhile.
+        if task in self._tasks:
+            self._running -= 1
+            self._finished.append(task)
+            if self._waiters.head is not None:
+                # Who waits for one takes it; who waits for all looks again.
+                self._waiters.wake_all()
+
+    def spawn_blocking(
+        self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> Task[T]:
+        """Start a task that runs a blocking function on a thread; see `spawn_blocking`.
+
+        Args:
+            function: What to call.
+            *args: Its arguments.
+            **kwargs: Its keyword arguments.
+
+        Returns:
+            The task. Aborting it does not stop a function that has begun.
+        """
+        from sumida.runtime.blocking import spawn_blocking  # noqa: PLC0415  # the threads are loaded when they are used
+
+        name = getattr(function, "__qualname__", None)
+        return self.spawn(spawn_blocking(function, *args, **kwargs), name=name)
+
+    def join_next(self) -> Operation[Task[T] | None]:
+        """Take a task that has ended, waiting while there is none.
+
+        Returns:
+            An operation that gives the task, in the order in which they end; None
+            when the set is empty.
+
+        Cancel safety:
+            Safe: a task that was not returned stays in the set.
+        """
+        return _JoinNext(self, self._waiters)
+
+    def try_join_next(self) -> Task[T] | None:
+        """Take a task that has ended, if there is one.
+
+        Returns:
+            The task, or None.
+        """
+        if not self._finished:
+            return None
+        task = self._finished.popleft()
+        del self._tasks[task]
+        return task
+
+    def __aiter__(self) -> AsyncIterator[Task[T]]:
+        return self
+
+    async def __anext__(self) -> Task[T]:
+        task = self.try_join_next()
+        if task is None:
+            task = await self.join_next()
+        if task is None:
+            raise StopAsyncIteration
+        return task
+
+    async def join_all(self) -> list[T]:
+        """Wait for every task, and take the results.
+
+        Returns:
+            The results in the order of spawning.
+
+        Raises:
+            ExceptionGroup: Tasks failed; all have ended. One that was aborted counts
+                as a failure here, for it has no result: `CancelledError` is put in.
+
+        Cancel safety:
+            Safe: nothing is taken before all have ended.
+        """
+        await self._all_ended()
+        tasks = list(self._tasks)
+        self._tasks.clear()
+        self._finished.clear()
+        errors = [
+            CancelledError(f"{task.get_name()} was aborted")
+            if task.cancelled()
+            else task.exception()
+            for task in tasks
+        ]
+        failures = [error for error in errors if error is not None]
+        if failures:
+            raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
+        return [task.result() for task in tasks]
+
+    def _all_ended(self) -> Operation[None]:
+        return _AllEnded(self, self._waiters)
+
+    def abort_all(self) -> None:
+        """Cancel every task; each stays in the set until it is joined."""
+        for task in self._tasks:
+            task.cancel()
+
+    def detach_all(self) -> None:
+        """Let go of every task: they run on, and the set is empty.
+
+        They are kept alive until they end; an error of one goes to the loop's
+        exception handler.
+        """
+        for task in self._tasks:
+            if not task.done():
+                _detached.add(task)
+                task.add_done_callback(_detached.discard)
+        self._tasks.clear()
+        self._finished.clear()
+        self._running = 0
+        self._waiters.wake_all()
+
+    async def shutdown(self) -> None:
+        """Abort every task and wait until all have ended; results are dropped.
+
+        Raises:
+            CancelledError: The caller was cancelled meanwhile; all have ended.
+
+        Cancel safety:
+            Safe: the cancel is kept, and raised when the last task has ended.
+        """
+        cancelled = await self._abort_and_wait()
+        for task in self._finished:
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not complain
+        self._tasks.clear()
+        self._finished.clear()
+        if cancelled is not None:
+            raise cancelled
+
+    async def _abort_and_wait(self) -> CancelledError | None:
+        """Abort and wait, whatever happens; the caller's own cancel, if there is one."""
+        self.abort_all()
+        cancelled: CancelledError | None = None
+        while self._running:
+            try:
+                await self._all_ended()
+            except CancelledError as error:
+                cancelled = error
+        return cancelled
+
+    async def __aenter__(self) -> Self:
+        if self._has_left:
+            raise MisuseError(
+                f"{self!r} is entered again", "make a JoinSet for each block"
+            )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        cancelled: CancelledError | None = None
+        try:
+            if exc is None and self._running:
+                await self._all_ended()
+        except CancelledError as error:
+            cancelled = error
+        if exc is not None or cancelled is not None:
+            later = await self._abort_and_wait()
+            cancelled = later or cancelled
+        self._has_left = True
+        failures = self._take_failures()
+        for failure in failures:
+            if isinstance(failure, (SystemExit, KeyboardInterrupt)):
+                raise failure
+        if not failures:
+            if cancelled is not None:
+                raise cancelled
+            return
+        is_cancel = isinstance(exc, CancelledError)
+        if cancelled is not None or is_cancel:
+            _cancel_again()
+        if exc is not None and not is_cancel:
+            failures.insert(0, exc)
+        raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
+
+    def _take_failures(self) -> list[BaseException]:
+        """Empty the set; the errors of those that nobody has taken."""
+        failures: list[BaseException] = []
+        for task in self._finished:
+            if not task.cancelled():
+                error = task.exception()
+                if error is not None:
+                    failures.append(error)
+        self._tasks.clear()
+        self._finished.clear()
+        return failures
+
+
+@final
+class _AllEnded(QueuedOperation[None]):
+    """Wait until no task of a set runs."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self, join_set: JoinSet[Any], waiters: WaiterQueue) -> None:
+        QueuedOperation.__init__(self, waiters)
+        self._set = join_set
+
+    def __repr__(self) -> str:
+        return f"<join of {self._set!r}>"
+
+    def poll(self) -> Literal[Pending.PENDING] | None:
+        """See whether all have ended; see `Operation.poll`."""
+        if self._set._running:
+            return PENDING
+        self.forget_place()
+        return None
+
+
+_detached: set[Task[Any]] = set()
+"""Tasks that a set let go of: the loop itself would let them be collected."""
+
+
+def _cancel_again() -> None:
+    """Deliver the cancel at the next wait: this time the failures are raised.
+
+    A cancel and an error cannot be raised both. `TaskGroup` does the same from
+    CPython 3.13 on; before, it lost the cancel of a nested group.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.uncancel() >= 0:
+        task.cancel()

@@ -1,0 +1,349 @@
+"""A lock that readers share and writers have alone; it owns what it guards.
+
+For state that is read often, across an `await`, and seldom written. Where reading
+does not wait a `Mutex` is cheaper, and a `watch` channel tells of each change.
+"""
+
+import warnings
+from asyncio import Future
+from collections.abc import Awaitable
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
+
+from sumida._core import hooks
+from sumida._core.bridge import blocking
+from sumida._core.finalize import finalize
+from sumida._core.waiters import WaiterQueue
+from sumida.errors import MisuseError, ReleasedError, WouldBlock
+from sumida.operation import (
+    DONE_AWAITABLE,
+    PENDING,
+    Pending,
+    QueuedOperation,
+    ready_awaitable,
+    spend,
+)
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ("RwLock", "RwLockReadGuard", "RwLockWriteGuard")
+
+MAX_READERS: Final = (1 << 32) - 1 >> 3
+"""How many may read at once, unless told otherwise; Tokio's number."""
+
+
+@final
+class RwLock(Generic[T]):
+    """A value that many may read at a time, or one may write.
+
+    First come, first served: a reader that comes after a waiting writer waits for
+    it, so no writer is starved. Hence a task that reads and asks to read again may
+    wait for ever, behind a writer that waits for its first guard.
+
+    Args:
+        value: What is guarded.
+        max_readers: How many may read at once, 1 or more.
+
+    Raises:
+        ValueError: `max_readers` is less than 1.
+
+    Source:
+        `tokio::sync::RwLock`
+    """
+
+    __slots__ = ("_free", "_max_readers", "_value", "_waiters")
+
+    def __init__(self, value: T, *, max_readers: int = MAX_READERS) -> None:
+        if not 1 <= max_readers <= MAX_READERS:
+            raise ValueError(
+                f"max_readers must be 1 to {MAX_READERS}, not {max_readers}"
+            )
+        self._value = value
+        self._max_readers = max_readers
+        # A reader takes one permit, a writer all of them.
+        self._free = max_readers
+        self._waiters = WaiterQueue()
+
+    def __repr__(self) -> str:
+        held = self._max_readers - self._free
+        waiting = len(self._waiters)
+        if not held:
+            return f"<RwLock {self._value!r}>"
+        if self._free:
+            return f"<RwLock {held} reading, {waiting} waiting>"
+        return f"<RwLock taken or promised, {waiting} waiting>"
+
+    def read(self) -> "RwLockReadGuard[T]":
+        """Get the lock to read: `async with`, or `await`.
+
+        Returns:
+            An operation that gives itself, holding the lock until it is released.
+
+        Cancel safety:
+            Safe: the lock goes to the next in line; the place is lost.
+        """
+        return RwLockReadGuard(self, 1)
+
+    def write(self) -> "RwLockWriteGuard[T]":
+        """Get the lock to write: `async with`, or `await`.
+
+        Returns:
+            An operation that gives itself, holding the lock until it is released.
+
+        Cancel safety:
+            Safe: the lock goes to the next in line; the place is lost.
+        """
+        return RwLockWriteGuard(self, self._max_readers)
+
+    def try_read(self) -> "RwLockReadGuard[T]":
+        """Get the lock to read if nobody writes or waits.
+
+        Returns:
+            The guard, to be released.
+
+        Raises:
+            WouldBlock: It is not free.
+        """
+        guard = RwLockReadGuard(self, 1)
+        if guard.poll() is PENDING:
+            raise WouldBlock("read-write lock, for reading")
+        return guard
+
+    def try_write(self) -> "RwLockWriteGuard[T]":
+        """Get the lock to write if nobody has it or waits.
+
+        Returns:
+            The guard, to be released.
+
+        Raises:
+            WouldBlock: It is not free.
+        """
+        guard = RwLockWriteGuard(self, self._max_readers)
+        if guard.poll() is PENDING:
+            raise WouldBlock("read-write lock, for writing")
+        return guard
+
+    def blocking_read(self) -> "RwLockReadGuard[T]":
+        """Get the lock to read from a thread that runs no event loop.
+
+        Returns:
+            The guard; release it with `loop.call_soon_threadsafe(guard.release)`.
+
+        Raises:
+            MisuseError: Called on an event loop's thread, or before a loop is known.
+            Closed: The loop is closed.
+        """
+        guard = RwLockReadGuard(self, 1)
+        blocking(guard, self._waiters.loop, "blocking_read()")
+        return guard
+
+    def blocking_write(self) -> "RwLockWriteGuard[T]":
+        """Get the lock to write from a thread that runs no event loop.
+
+        Returns:
+            The guard; release it with `loop.call_soon_threadsafe(guard.release)`.
+
+        Raises:
+            MisuseError: Called on an event loop's thread, or before a loop is known.
+            Closed: The loop is closed.
+        """
+        guard = RwLockWriteGuard(self, self._max_readers)
+        blocking(guard, self._waiters.loop, "blocking_write()")
+        return guard
+
+    def _give(self, permits: int) -> None:
+        waiters = self._waiters
+        if waiters.head is not None:
+            permits = waiters.assign(permits)
+        self._free += permits
+
+    def _absorb(self) -> None:
+        free, self._free = self._free, 0
+        self._free = self._waiters.assign(free)
+
+
+class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
+    """What both guards do."""
+
+    __slots__ = ("_is_held", "_lock", "_permits")
+
+    def __init__(self, lock: RwLock[T], permits: int) -> None:
+        self._waiters = lock._waiters
+        self._waiter = None
+        self._lock = lock
+        self._permits = permits
+        self._is_held = False
+
+    def __repr__(self) -> str:
+        state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
+        return f"<{type(self).__name__} {state} of {self._lock!r}>"
+
+    @property
+    def needed(self) -> int:
+        """How many permits it waits for."""
+        return self._permits
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this guard has the lock."""
+        return self._is_held
+
+    def _checked(self) -> RwLock[T]:
+        if not self._is_held:
+            raise ReleasedError(f"use of {self!r}", "use it while the lock is held")
+        return self._lock
+
+    def poll(self) -> "Self | Literal[Pending.PENDING]":
+        """Take the lock if it is free; see `Operation.poll`.
+
+        Returns:
+            Itself, holding the lock, or `PENDING`.
+
+        Raises:
+            MisuseError: It holds the lock already.
+        """
+        lock = self._lock
+        if self._is_held:
+            raise MisuseError(f"{self!r} is awaited while held", "release it first")
+        if self._waiter is None or not self.take_grant():
+            if self._permits > lock._free:
+                return PENDING
+            lock._free -= self._permits
+            self.forget_place()
+        self._is_held = True
+        if hooks.observer is not None:
+            hooks.observer.acquired(lock, self)
+        return self
+
+    def arm(self, future: Future[object]) -> object:
+        """Join those who wait for the lock; see `Operation.arm`."""
+        waiter = QueuedOperation.arm(self, future)
+        if self._lock._free:
+            self._lock._absorb()
+        return waiter
+
+    def give_back(self, granted: int) -> None:
+        """Pass the lock on."""
+        self._lock._give(granted)
+
+    def release(self) -> None:
+        """Give the lock back; does nothing the second time.
+
+        Raises:
+            WrongLoopError: Tasks of another loop wait for it.
+        """
+        if self._is_held:
+            lock = self._lock
+            lock._waiters.check_loop()
+            self._is_held = False
+            lock._give(self._permits)
+            if hooks.observer is not None:
+                hooks.observer.released(lock, self)
+
+    def __aenter__(self) -> Awaitable[Self]:
+        if spend() or self.poll() is PENDING:
+            return self  # type: ignore[return-value]  # it gives itself
+        return ready_awaitable(self)
+
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        self.release()
+        return DONE_AWAITABLE
+
+    def __enter__(self) -> Self:
+        self._checked()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        if self._is_held:
+            lock, permits = self._lock, self._permits
+            finalize(lock._waiters, lambda: lock._give(permits))
+            warnings.warn(
+                f"{self!r} was collected while held; use `async with`, or release it",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+@final
+class RwLockReadGuard(_Guard[T]):
+    """The lock to read, or the wait for it; made by `RwLock.read`.
+
+    Source:
+        `tokio::sync::RwLockReadGuard`
+    """
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> T:
+        """What the lock owns.
+
+        Raises:
+            ReleasedError: The lock is not held through this guard.
+        """
+        return self._checked()._value
+
+
+@final
+class RwLockWriteGuard(_Guard[T]):
+    """The lock to write, or the wait for it; made by `RwLock.write`.
+
+    Source:
+        `tokio::sync::RwLockWriteGuard`
+    """
+
+    __slots__ = ()
+
+    @property
+    def value(self) -> T:
+        """What the lock owns; it can be replaced.
+
+        Raises:
+            ReleasedError: The lock is not held through this guard.
+        """
+        return self._checked()._value
+
+    @value.setter
+    def value(self, value: T) -> None:
+        self._checked()._value = value
+
+    def downgrade(self) -> RwLockReadGuard[T]:
+        """Go on as a reader: no writer comes between, and waiting readers come in.
+
+        Returns:
+            The guard to read with; this one is released.
+
+        Raises:
+            ReleasedError: The lock is not held through this guard.
+            WrongLoopError: Tasks of another loop wait for it.
+        """
+        lock = self._checked()
+        lock._waiters.check_loop()
+        self._is_held = False
+        reader = RwLockReadGuard(lock, 1)
+        reader._is_held = True
+        lock._give(self._permits - 1)
+        return reader

@@ -1,0 +1,775 @@
+"""Calls that block: their threads, their order, and what a cancelled caller leaves."""
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Callable
+
+import pytest
+
+from sumida.errors import Closed, MisuseError
+from sumida.runtime.blocking import (
+    BlockingPool,
+    blocking_cancelled,
+    default_pool,
+    shutdown_blocking,
+    spawn_blocking,
+)
+from tests.support import Run
+
+REQUEST: contextvars.ContextVar[str] = contextvars.ContextVar("request")
+LONG = 30.0
+
+
+class Gate:
+    """Holds the threads that come to it until it is opened."""
+
+    def __init__(self) -> None:
+        self.entered = threading.Semaphore(0)
+        self.opened = threading.Event()
+        self.passed: list[object] = []
+
+    def hold(self, mark: object = None) -> object:
+        """Say that one is here, wait, and note it."""
+        self.entered.release()
+        assert self.opened.wait(LONG)
+        self.passed.append(mark)
+        return mark
+
+    async def until_entered(self) -> None:
+        """Wait until one more thread is here, without the pool under test."""
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, self.entered.acquire, True, LONG)  # noqa: FBT003  # its signature
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Turn the loop until a thread has made `condition` true."""
+    end = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < end
+        await asyncio.sleep(0)
+
+
+def script(code: str) -> subprocess.CompletedProcess[str]:
+    """Run `code` in an interpreter of its own."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(  # noqa: S603  # our own code
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+
+
+def test_spawn_blocking_returns_what_the_function_returns(run: Run) -> None:
+    """Arguments go in, the result comes out, and it runs on another thread."""
+
+    def work(a: int, *, fn: int) -> tuple[int, str, bool]:
+        thread = threading.current_thread()
+        return a + fn, thread.name, thread.daemon
+
+    async def main() -> tuple[int, str, bool]:
+        return await spawn_blocking(work, 1, fn=2)
+
+    total, name, is_daemon = run(main)
+
+    assert total == 3
+    assert name.startswith("sumida-blocking-")
+    assert is_daemon
+
+
+def test_context_goes_in_and_does_not_come_back(run: Run) -> None:
+    """The function sees the caller's variables; what it sets stays with it."""
+
+    def work() -> str:
+        seen = REQUEST.get()
+        REQUEST.set("changed")
+        return seen
+
+    async def main() -> tuple[str, str]:
+        REQUEST.set("r-1")
+        return await spawn_blocking(work), REQUEST.get()
+
+    assert run(main) == ("r-1", "r-1")
+
+
+def test_peers_35_a_thread_inherits_no_context_of_its_first_caller(run: Run) -> None:
+    """A second caller sees nothing of the first, and the thread is the same."""
+
+    async def main() -> tuple[str | None, str | None, int]:
+        pool = BlockingPool(1)
+
+        async def first() -> str | None:
+            REQUEST.set("r-1")
+            return await pool.run(REQUEST.get, None)
+
+        one = await asyncio.create_task(first())
+        other = await pool.run(REQUEST.get, None)
+        count = len(pool)
+        await pool.shutdown(LONG)
+        return one, other, count
+
+    assert run(main) == ("r-1", None, 1)
+
+
+def test_an_exception_is_raised_in_the_caller(run: Run) -> None:
+    """It is the same object, and its traceback leads into the function."""
+    error = KeyError("lost")
+
+    def fail() -> None:
+        raise error
+
+    async def main() -> str:
+        with pytest.raises(KeyError) as caught:
+            await spawn_blocking(fail)
+        assert caught.value is error
+        return "".join(traceback.format_tb(caught.tb))
+
+    text = run(main)
+
+    assert "in fail" in text
+    assert "_delivery" not in text
+
+
+def test_an_exception_makes_no_cycle(run: Run) -> None:
+    """What a failed call held is freed at once, without the collector."""
+
+    class Thing:
+        """Something that can be watched."""
+
+    def fail(_thing: Thing) -> None:
+        raise KeyError
+
+    async def main() -> bool:
+        thing = Thing()
+        gone = weakref.ref(thing)
+        with contextlib.suppress(KeyError):
+            await spawn_blocking(fail, thing)
+        del thing
+        await until(lambda: gone() is None)
+        return True
+
+    gc.disable()
+    try:
+        assert run(main)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [StopIteration(7), asyncio.CancelledError("no")])
+def test_what_a_coroutine_cannot_raise_is_wrapped(
+    run: Run, error: BaseException
+) -> None:
+    """StopIteration and CancelledError come as the cause of a RuntimeError."""
+
+    def fail() -> None:
+        raise error
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="fail raised") as caught:
+            await spawn_blocking(fail)
+        assert caught.value.__cause__ is error
+
+    run(main)
+
+
+def test_bad_functions_are_refused(run: Run) -> None:
+    """Neither what cannot be called nor an async function goes to a thread."""
+
+    async def work() -> None:
+        pass
+
+    async def main() -> None:
+        with pytest.raises(TypeError, match="fn must be a function, not 5"):
+            await spawn_blocking(5)  # type: ignore[arg-type]  # the point
+        with pytest.raises(TypeError, match="work is an async function"):
+            await (await spawn_blocking(work))
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("threads", "alive", "error"),
+    [(0, 1.0, ValueError), (True, 1.0, TypeError), (1, -1.0, ValueError)],
+)
+def test_bad_limits_are_refused(
+    threads: int, alive: float, error: type[Exception]
+) -> None:
+    """The value is shown in the message."""
+    with pytest.raises(error, match="must be"):
+        BlockingPool(threads, keep_alive=alive)
+
+
+def test_at_most_max_threads_run_and_the_rest_begin_in_order(run: Run) -> None:
+    """Two threads for five calls: three wait, first come, first served."""
+
+    async def main() -> tuple[str, list[object], int]:
+        gate, pool = Gate(), BlockingPool(2, name="two")
+        begun: list[object] = []
+
+        def work(n: int) -> None:
+            begun.append(n)
+            gate.hold()
+
+        tasks = [asyncio.create_task(pool.run(work, n)) for n in range(5)]
+        await gate.until_entered()
+        await gate.until_entered()
+        state = repr(pool)
+        assert (len(pool), pool.idle, pool.queued) == (2, 0, 3)
+        gate.opened.set()
+        await asyncio.wait(tasks)
+        await pool.shutdown(LONG)
+        return state, begun, len(pool)
+
+    state, begun, left = run(main)
+
+    assert state == "<BlockingPool 'two' 2/2 threads, 0 idle, 3 queued>"
+    # Two threads may note what they have begun in either order.
+    assert set(begun[:2]) == {0, 1}
+    assert set(begun[2:]) == {2, 3, 4}
+    assert left == 0
+
+
+def test_one_thread_serves_in_exact_order(run: Run) -> None:
+    """With one thread, the order is the order of the calls."""
+
+    async def main() -> list[int]:
+        pool, begun = BlockingPool(1), list[int]()
+        tasks = [asyncio.create_task(pool.run(begun.append, n)) for n in range(50)]
+        await asyncio.wait(tasks)
+        await pool.shutdown(LONG)
+        return begun
+
+    assert run(main) == list(range(50))
+
+
+def test_calls_one_after_the_other_share_a_thread(run: Run) -> None:
+    """A thread is free again before its caller goes on."""
+
+    async def main() -> set[str]:
+        pool = BlockingPool(8)
+        names = {(await pool.run(threading.current_thread)).name for _ in range(50)}
+        await pool.shutdown(LONG)
+        return names
+
+    assert run(main) == {"sumida-blocking-1"}
+
+
+def test_a_thread_without_work_ends(run: Run) -> None:
+    """After keep_alive seconds, and the pool can start another."""
+
+    async def main() -> None:
+        pool = BlockingPool(4, keep_alive=0)
+        for _ in range(20):
+            thread = await pool.run(threading.current_thread)
+            thread.join(LONG)
+            assert not thread.is_alive()
+        await until(lambda: len(pool) == 0)
+        await pool.shutdown(LONG)
+
+    run(main)
+
+
+def test_threads_that_end_lose_no_call(run: Run) -> None:
+    """A call that comes while a thread is about to end is made all the same."""
+
+    async def main() -> int:
+        pool = BlockingPool(2, keep_alive=0.000_01)
+        total = 0
+        for _ in range(300):
+            tasks = [asyncio.create_task(pool.run(int, 1)) for _ in range(3)]
+            await asyncio.wait(tasks)
+            total += sum(task.result() for task in tasks)
+        await pool.shutdown(LONG)
+        return total
+
+    assert run(main) == 900
+
+
+def test_an_idle_thread_holds_nothing_of_its_last_call(run: Run) -> None:
+    """Arguments and result are freed while the thread lives on."""
+
+    class Thing:
+        """Something that can be watched."""
+
+    async def main() -> int:
+        pool = BlockingPool(1)
+        gone = weakref.ref(await pool.run(lambda thing: thing, Thing()))
+        await until(lambda: gone() is None)
+        count = len(pool)
+        await pool.shutdown(LONG)
+        return count
+
+    assert run(main) == 1
+
+
+def test_cancelled_before_its_turn_it_never_runs(run: Run) -> None:
+    """A call that waits for a thread leaves the line when its caller goes."""
+
+    async def main() -> tuple[list[object], int]:
+        gate, pool = Gate(), BlockingPool(1)
+        first = asyncio.create_task(pool.run(gate.hold, "first"))
+        await gate.until_entered()
+        second = asyncio.create_task(pool.run(gate.hold, "second"))
+        await until(lambda: pool.queued == 1)
+        second.cancel()
+        await asyncio.wait([second])
+        assert second.cancelled()
+        queued = pool.queued
+        gate.opened.set()
+        await first
+        await pool.shutdown(LONG)
+        return gate.passed, queued
+
+    assert run(main) == (["first"], 0)
+
+
+def test_peers_12_a_cancelled_caller_is_free_and_the_function_can_know(
+    run: Run,
+) -> None:
+    """The caller goes at once; blocking_cancelled() is True from then on."""
+
+    async def main() -> list[bool]:
+        entered, told = threading.Event(), threading.Event()
+        seen = [blocking_cancelled()]
+
+        def work() -> None:
+            seen.append(blocking_cancelled())
+            entered.set()
+            assert told.wait(LONG)
+            seen.append(blocking_cancelled())
+
+        pool = BlockingPool(1)
+        task = asyncio.create_task(pool.run(work))
+        await asyncio.to_thread(entered.wait, LONG)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        told.set()
+        assert await pool.shutdown(LONG) == []
+        return seen
+
+    assert run(main) == [False, False, True]
+
+
+def test_a_new_call_on_the_thread_is_not_cancelled(run: Run) -> None:
+    """The flag belongs to the call, not to the thread."""
+
+    async def main() -> bool:
+        gate, pool = Gate(), BlockingPool(1)
+        task = asyncio.create_task(pool.run(gate.hold))
+        await gate.until_entered()
+        task.cancel()
+        await asyncio.wait([task])
+        gate.opened.set()
+        flag = await pool.run(blocking_cancelled)
+        await pool.shutdown(LONG)
+        return flag
+
+    assert run(main) is False
+
+
+@pytest.mark.parametrize("when", ["running", "ended"])
+def test_a_failure_that_nobody_waits_for_is_reported(run: Run, when: str) -> None:
+    """Cancelled while it runs, or after it ended: the loop's handler is told once."""
+
+    async def main() -> list[str]:
+        reports: list[str] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(
+            lambda _, context: reports.append(
+                f"{context['message']}: {context['exception']!r}"
+            )
+        )
+        gate, pool = Gate(), BlockingPool(1, keep_alive=0)
+        threads: list[threading.Thread] = []
+
+        def fail() -> None:
+            threads.append(threading.current_thread())
+            gate.hold()
+            raise KeyError("late")
+
+        task = asyncio.create_task(pool.run(fail))
+        await gate.until_entered()
+        if when == "ended":
+            gate.opened.set()
+            threads[0].join(LONG)  # delivered, and the loop has not looked
+            loop.call_soon(task.cancel)
+        else:
+            task.cancel()
+        await asyncio.wait([task])
+        gate.opened.set()
+        await until(lambda: bool(reports) or not task.cancelled())
+        await pool.shutdown(LONG)
+        return reports
+
+    reports = run(main)
+
+    assert len(reports) == 1
+    assert "fail failed after its caller had gone: KeyError('late')" in reports[0]
+
+
+def test_many_results_wake_the_loop_once() -> None:
+    """What ends while the loop is busy is delivered by one wake-up."""
+
+    class Counting(asyncio.SelectorEventLoop):
+        """Counts the wake-ups that come from threads."""
+
+        wake_ups = 0
+
+        def call_soon_threadsafe(self, *args: object, **kwargs: object) -> object:  # type: ignore[override]  # any arguments
+            self.wake_ups += 1
+            return super().call_soon_threadsafe(*args, **kwargs)  # type: ignore[arg-type]  # as given
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Counting)
+        pool = BlockingPool(8, keep_alive=0)
+        barrier = threading.Barrier(9)
+        threads: list[threading.Thread] = []
+
+        def work() -> None:
+            threads.append(threading.current_thread())
+            barrier.wait(LONG)
+
+        tasks = [asyncio.create_task(pool.run(work)) for _ in range(8)]
+        await until(lambda: len(threads) == 8)
+        before = loop.wake_ups
+        barrier.wait(LONG)
+        for thread in threads:
+            thread.join(LONG)  # the loop stands still meanwhile, on purpose
+        await asyncio.wait(tasks)
+        return loop.wake_ups - before
+
+    with asyncio.Runner(loop_factory=Counting) as runner:
+        assert runner.run(main()) == 1
+
+
+def test_several_loops_use_one_pool_at_once(run: Run) -> None:
+    """Each gets its own results, on its own thread."""
+    pool = BlockingPool(4)
+    totals: list[int] = []
+
+    async def count() -> int:
+        tasks = [asyncio.create_task(pool.run(int, n)) for n in range(100)]
+        await asyncio.wait(tasks)
+        return sum(task.result() for task in tasks)
+
+    async def main() -> None:
+        others = [
+            threading.Thread(target=lambda: totals.append(asyncio.run(count())))
+            for _ in range(3)
+        ]
+        for other in others:
+            other.start()
+        totals.append(await count())
+        for other in others:
+            await asyncio.to_thread(other.join, LONG)
+        await pool.shutdown(LONG)
+
+    run(main)
+
+    assert totals == [4950] * 4
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_loop_that_was_closed_meanwhile_is_left_alone(
+    run: Run,
+    fails: bool,  # noqa: FBT001  # a parameter of the test
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The result is dropped and the thread goes on; a failure is logged."""
+    gate, pool = Gate(), BlockingPool(1, keep_alive=0)
+    threads: list[threading.Thread] = []
+
+    def work() -> None:
+        threads.append(threading.current_thread())
+        gate.hold()
+        if fails:
+            raise KeyError("late")
+
+    async def main() -> None:
+        task = asyncio.create_task(pool.run(work))
+        await gate.until_entered()
+        task.cancel()
+        await asyncio.wait([task])
+
+    run(main)
+    gate.opened.set()
+    threads[0].join(LONG)
+
+    assert pool.blocking_shutdown(LONG) == []
+    assert ("failed after its event loop was closed" in caplog.text) == fails
+
+
+def test_shutdown_refuses_the_line_and_names_what_is_stuck(run: Run) -> None:
+    """Name, function, time and stack of a worker that does not end."""
+
+    async def main() -> None:
+        gate, pool = Gate(), BlockingPool(1, name="mine")
+        first = asyncio.create_task(pool.run(gate.hold, 1))
+        await gate.until_entered()
+        second = asyncio.create_task(pool.run(gate.hold, 2))
+        await until(lambda: pool.queued == 1)
+        stuck = await pool.shutdown(0)
+        await asyncio.wait([second])
+        with pytest.raises(Closed, match="blocking pool 'mine' is closed"):
+            second.result()
+        with pytest.raises(Closed, match="blocking pool 'mine' is closed"):
+            await pool.run(int)
+        assert (
+            repr(pool) == "<BlockingPool 'mine' closed, 1/1 threads, 0 idle, 0 queued>"
+        )
+        assert [worker.name for worker in stuck] == ["mine-1"]
+        assert stuck[0].function.endswith("Gate.hold")
+        assert 0 <= stuck[0].seconds < LONG
+        assert "self.opened.wait" in stuck[0].stack
+        assert str(stuck[0]).startswith("mine-1 has been running")
+        gate.opened.set()
+        assert await first == 1
+        assert await pool.shutdown(LONG) == []
+        assert gate.passed == [1]
+        assert (pool.is_closed, len(pool)) == (True, 0)
+
+    run(main)
+
+
+def test_shutdown_does_not_block_the_loop_and_ends_early(run: Run) -> None:
+    """Other tasks run meanwhile, and it returns when the last thread has ended."""
+
+    async def main() -> float:
+        gate, pool = Gate(), BlockingPool(2)
+        task = asyncio.create_task(pool.run(gate.hold))
+        await gate.until_entered()
+        start = time.monotonic()
+        ending = asyncio.create_task(pool.shutdown(LONG))
+        await asyncio.sleep(0)
+        assert not ending.done()
+        gate.opened.set()
+        assert await ending == []
+        await task
+        return time.monotonic() - start
+
+    assert run(main) < LONG / 2
+
+
+def test_a_cancelled_shutdown_can_be_called_again(run: Run) -> None:
+    """The pool is closed already; the second call waits on."""
+
+    async def main() -> None:
+        gate, pool = Gate(), BlockingPool(1)
+        task = asyncio.create_task(pool.run(gate.hold))
+        await gate.until_entered()
+        ending = asyncio.create_task(pool.shutdown(LONG))
+        await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.wait([ending])
+        assert ending.cancelled()
+        assert pool.is_closed
+        gate.opened.set()
+        assert await pool.shutdown(LONG) == []
+        await task
+
+    run(main)
+
+
+def test_blocking_shutdown_waits_after_the_loop(run: Run) -> None:
+    """It names what is stuck, and is refused on a running loop."""
+    gate, pool = Gate(), BlockingPool(1)
+
+    async def main() -> None:
+        task = asyncio.create_task(pool.run(gate.hold))
+        await gate.until_entered()
+        task.cancel()
+        await asyncio.wait([task])
+        with pytest.raises(MisuseError, match="await shutdown there"):
+            pool.blocking_shutdown(0)
+
+    run(main)
+    assert len(pool.blocking_shutdown(0.01)) == 1
+    gate.opened.set()
+
+    assert pool.blocking_shutdown(LONG) == []
+
+
+def test_a_negative_deadline_is_refused_and_nothing_closed(run: Run) -> None:
+    """The pool stays as it was."""
+
+    async def main() -> int:
+        pool = BlockingPool(1)
+        for end in (pool.shutdown, pool.drain):
+            with pytest.raises(ValueError, match="not -1"):
+                await end(-1)
+        result = await pool.run(int, "5")
+        await pool.shutdown(LONG)
+        return result
+
+    assert run(main) == 5
+
+
+def test_drain_ends_the_calls_of_its_own_loop_only(run: Run) -> None:
+    """Another loop's running and queued calls are neither refused nor waited for."""
+    ours, theirs, pool = Gate(), Gate(), BlockingPool(2)
+    results: list[object] = []
+
+    async def other() -> None:
+        tasks = [asyncio.create_task(pool.run(theirs.hold, n)) for n in range(2)]
+        await asyncio.wait(tasks)
+        results.extend(task.result() for task in tasks)
+
+    async def main() -> None:
+        running = asyncio.create_task(pool.run(ours.hold, 0))
+        await ours.until_entered()
+        thread = threading.Thread(target=lambda: asyncio.run(other()))
+        thread.start()
+        await theirs.until_entered()
+        await until(lambda: pool.queued == 1)
+        waiting = asyncio.create_task(pool.run(ours.hold, 1))
+        await until(lambda: pool.queued == 2)
+        stuck = await pool.drain(0)
+        await asyncio.wait([waiting])
+        assert isinstance(waiting.exception(), Closed)
+        assert len(stuck) == 1
+        assert pool.queued == 1
+        ours.opened.set()
+        assert await pool.drain(LONG) == []
+        await running
+        theirs.opened.set()
+        await asyncio.to_thread(thread.join, LONG)
+        assert await pool.run(int, "3") == 3
+        await pool.shutdown(LONG)
+
+    run(main)
+
+    assert results == [0, 1]
+
+
+def test_the_default_pool_outlives_a_loop(run: Run) -> None:
+    """shutdown_blocking ends what is idle; the next call starts a thread again."""
+
+    async def main() -> int:
+        await spawn_blocking(int)
+        assert await shutdown_blocking(LONG) == []
+        await until(lambda: len(default_pool()) == 0)
+        return await spawn_blocking(int, "4")
+
+    assert run(main) == 4
+
+
+def test_peers_23_an_exhausted_pool_does_not_stop_name_lookups(run: Run) -> None:
+    """All threads of a pool hang, and the loop still finds hosts and other pools."""
+
+    async def main() -> int:
+        gate, pool = Gate(), BlockingPool(2, name="user")
+        tasks = [asyncio.create_task(pool.run(gate.hold)) for _ in range(10)]
+        await gate.until_entered()
+        await gate.until_entered()
+        found = await asyncio.get_running_loop().getaddrinfo("localhost", 80)
+        assert await spawn_blocking(int, "6") == 6
+        gate.opened.set()
+        await asyncio.wait(tasks)
+        await pool.shutdown(LONG)
+        return len(found)
+
+    assert run(main) > 0
+
+
+def test_no_thread_left_in_the_system(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call fails with the system's error; later ones wait for a thread."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> tuple[str, object, int]:
+        pool, gate = BlockingPool(4), Gate()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError) as caught:
+                await pool.run(int)
+        first = asyncio.create_task(pool.run(gate.hold))
+        await gate.until_entered()
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", refuse)
+            second = asyncio.create_task(pool.run(int, "2"))
+            await until(lambda: pool.queued == 1)
+        gate.opened.set()
+        await first
+        result = await second
+        await pool.shutdown(LONG)
+        return str(caught.value), result, len(pool)
+
+    assert run(main) == ("can't start new thread", 2, 0)
+
+
+def test_peers_12_a_stuck_thread_does_not_keep_the_process() -> None:
+    """The interpreter ends at once, with no word, while a call never returns."""
+    start = time.monotonic()
+    done = script(
+        "import asyncio, threading\n"
+        "from sumida.runtime.blocking import shutdown_blocking, spawn_blocking\n"
+        "entered = threading.Event()\n"
+        "def stick():\n"
+        "    entered.set()\n"
+        "    threading.Event().wait(100)\n"
+        "async def main():\n"
+        "    task = asyncio.create_task(spawn_blocking(stick))\n"
+        "    while not entered.is_set(): await asyncio.sleep(0)\n"
+        "    print([w.function for w in await shutdown_blocking(0.01)])\n"
+        "    task.cancel()\n"
+        "asyncio.run(main())\n"
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "['__main__.stick']\n"
+    assert time.monotonic() - start < LONG
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_a_fresh_pool() -> None:
+    """It starts threads of its own, and the parent's go on."""
+    done = script(
+        "import asyncio, os, warnings\n"
+        "from sumida.runtime.blocking import BlockingPool, spawn_blocking\n"
+        "warnings.simplefilter('ignore')\n"
+        "pool = BlockingPool(1)\n"
+        "async def main():\n"
+        "    return await spawn_blocking(os.getpid), await pool.run(os.getpid)\n"
+        "assert asyncio.run(main()) == (os.getpid(),) * 2\n"
+        "child = os.fork()\n"
+        "assert asyncio.run(main()) == (os.getpid(),) * 2\n"
+        "if child:\n"
+        "    _, status = os.waitpid(child, 0)\n"
+        "    print(os.waitstatus_to_exitcode(status), pool)\n"
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("0 <BlockingPool 'sumida-blocking' 1/1 threads")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_inside_a_call_does_not_answer_twice() -> None:
+    """The copy of the thread in the child ends without touching the parent's loop."""
+    done = script(
+        "import asyncio, os, warnings\n"
+        "from sumida.runtime.blocking import spawn_blocking\n"
+        "warnings.simplefilter('ignore')\n"
+        "async def main():\n"
+        "    child = await spawn_blocking(os.fork)\n"
+        "    _, status = os.waitpid(child, 0)\n"
+        "    print(os.getpid() != child, await spawn_blocking(int, '8'))\n"
+        "asyncio.run(main())\n"
+    )
+
+    assert (done.returncode, done.stdout) == (0, "True 8\n")
