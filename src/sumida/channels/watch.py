@@ -1,0 +1,528 @@
+"""The latest value only: for state that changes, and that many look at.
+
+A receiver sees the current value at any time and can wait for the next change;
+changes that follow each other quickly are merged, and the last is never missed. For
+every message in turn use `broadcast`.
+"""
+
+import copy
+import warnings
+from asyncio import AbstractEventLoop
+from asyncio import _get_running_loop as running_loop  # None, not an error, outside
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Generic, Literal, Self, final
+
+from sumida._core.finalize import finalize
+from sumida._core.waiters import WaiterQueue
+from sumida.errors import Closed
+from sumida.operation import PENDING, Operation, Pending, QueuedOperation, Source
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=Any)
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ("Receiver", "Sender", "channel")
+
+
+@final
+class _State(Generic[T]):
+    """What senders and receivers share: a value, and how often it was set."""
+
+    __slots__ = (
+        "changes",
+        "closings",
+        "loop",
+        "receivers",
+        "senders",
+        "value",
+        "version",
+    )
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self.version = 0
+        self.senders = 1
+        self.receivers = 0
+        self.changes = WaiterQueue()
+        self.closings = WaiterQueue()
+        self.loop: AbstractEventLoop | None = running_loop()
+
+    def set(self, value: T) -> None:
+        """Store `value` and wake all who wait for a change."""
+        self.changes.check_loop()
+        self.value = value
+        self.version += 1
+        self.changes.wake_all()
+
+    def drop_sender(self) -> None:
+        """Count one sender less."""
+        self.senders -= 1
+        if not self.senders:
+            self.changes.wake_all()
+
+    def drop_receiver(self) -> None:
+        """Count one receiver less."""
+        self.receivers -= 1
+        if not self.receivers:
+            self.closings.wake_all()
+
+
+@final
+class Sender(Generic[T]):
+    """The side that sets the value; made by `channel`, more by `clone`.
+
+    Source:
+        `tokio::sync::watch::Sender`
+    """
+
+    __slots__ = ("_is_open", "_state")
+
+    def __init__(self, state: _State[T]) -> None:
+        self._state = state
+        self._is_open = True
+
+    def __repr__(self) -> str:
+        state = self._state
+        closed = "" if self._is_open else ", closed"
+        return (
+            f"<watch.Sender version {state.version}, "
+            f"{state.receivers} receivers{closed}>"
+        )
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nobody watches now, or this sender is closed."""
+        return not (self._state.receivers and self._is_open)
+
+    @property
+    def receiver_count(self) -> int:
+        """How many receivers there are."""
+        return self._state.receivers
+
+    @property
+    def sender_count(self) -> int:
+        """How many senders are open."""
+        return self._state.senders
+
+    def same_channel(self, other: "Sender[T]") -> bool:
+        """Tell whether `other` sets the same value.
+
+        Args:
+            other: Any watch sender.
+
+        Returns:
+            Whether it does.
+        """
+        return self._state is other._state
+
+    def borrow(self) -> T:
+        """Look at the value.
+
+        Returns:
+            The value itself: do not change it in place, nobody would be told.
+        """
+        return self._state.value
+
+    def _open_state(self, *unsent: T) -> _State[T]:
+        if not self._is_open:
+            raise Closed("sender", *unsent)
+        return self._state
+
+    def send(self, value: T) -> None:
+        """Set the value; an equal one counts as a change, too.
+
+        Args:
+            value: Any object.
+
+        Raises:
+            Closed: There is no receiver, and the value is not stored, or this sender
+                is closed; `error.item` gives `value` back.
+            WrongLoopError: Receivers wait on another loop; nothing is stored.
+        """
+        state = self._open_state(value)
+        if not state.receivers:
+            raise Closed("watch channel", value)
+        state.set(value)
+
+    def send_replace(self, value: T) -> T:
+        """Set the value, whether somebody watches or not.
+
+        Args:
+            value: Any object.
+
+        Returns:
+            The value before.
+
+        Raises:
+            Closed: This sender is closed.
+            WrongLoopError: Receivers wait on another loop; nothing is stored.
+        """
+        state = self._open_state(value)
+        before = state.value
+        state.set(value)
+        return before
+
+    def send_modify(self, modify: Callable[[T], T]) -> None:
+        """Set the value to what a function makes of it.
+
+        Args:
+            modify: Gets a deep copy of the value, which it may change, and returns
+                the new value. If it raises, nothing has changed and nobody wakes.
+
+        Raises:
+            Closed: This sender is closed.
+            WrongLoopError: Receivers wait on another loop; nothing is stored.
+        """
+        state = self._open_state()
+        # Receivers hold the value itself: it is never changed under them.
+        state.set(modify(copy.deepcopy(state.value)))
+
+    def send_if_modified(self, modify: Callable[[T], object]) -> bool:
+        """Let a function change the value, and tell only if it says that it did.
+
+        For values that are changed in place; for others use `send_modify`.
+
+        Args:
+            modify: Gets a deep copy of the value, and returns True if it changed it:
+                the copy is the value then. With any other result, or if it raises,
+                the copy is dropped, nothing has changed and nobody wakes. (Tokio
+                keeps the change, and tells nobody.)
+
+        Returns:
+            Whether it was changed.
+
+        Raises:
+            Closed: This sender is closed.
+            WrongLoopError: Receivers wait on another loop; nothing is stored.
+        """
+        state = self._open_state()
+        value = copy.deepcopy(state.value)
+        if modify(value) is not True:
+            return False
+        state.set(value)
+        return True
+
+    def subscribe(self) -> "Receiver[T]":
+        """Make a receiver that has seen the current value.
+
+        Returns:
+            The receiver.
+
+        Raises:
+            Closed: This sender is closed.
+        """
+        return Receiver(self._open_state())
+
+    def closed(self) -> Operation[None]:
+        """Wait until there is no receiver.
+
+        Returns:
+            An operation; done at once while nobody watches.
+
+        Cancel safety:
+            Safe.
+        """
+        return _NoReceivers(self._state)
+
+    def clone(self) -> "Sender[T]":
+        """Make another sender, which has to be closed as well.
+
+        Returns:
+            The new sender.
+
+        Raises:
+            Closed: This sender is closed.
+        """
+        state = self._open_state()
+        state.senders += 1
+        return Sender(state)
+
+    def close(self) -> None:
+        """Say that this sender is done; closing twice does no harm.
+
+        Raises:
+            WrongLoopError: Receivers wait on another loop.
+        """
+        if self._is_open:
+            self._state.changes.check_loop()
+            self._is_open = False
+            self._state.drop_sender()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._is_open:
+            finalize(self._state.changes, self._state.drop_sender)
+            warnings.warn(
+                f"{self!r} was collected without being closed; "
+                "use it in `with`, or call close()",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )
+
+
+@final
+class Receiver(Source[None], Generic[T]):
+    """One who watches the value; made by `channel`, `subscribe` and `clone`.
+
+    `async for` gives the current value, then each change, and ends when all senders
+    are closed and the last value was given.
+
+    Source:
+        `tokio::sync::watch::Receiver`
+    """
+
+    __slots__ = ("_changed", "_is_open", "_state")
+
+    def __init__(self, state: _State[T]) -> None:
+        self._state = state
+        # It knows which version was seen last; it does not know the receiver, so that
+        # one that is dropped is collected at once.
+        self._changed = _Changed(state)
+        self._is_open = True
+        state.receivers += 1
+
+    def __repr__(self) -> str:
+        state = self._state
+        news = "unseen" if self._changed.seen != state.version else "seen"
+        return f"<watch.Receiver version {state.version} {news}>"
+
+    def borrow(self) -> T:
+        """Look at the value without counting it as seen.
+
+        Returns:
+            The value itself: do not change it in place.
+        """
+        return self._state.value
+
+    def borrow_and_update(self) -> T:
+        """Look at the value, and count it as seen.
+
+        Returns:
+            The value itself: do not change it in place.
+        """
+        self._changed.seen = self._state.version
+        return self._state.value
+
+    def has_changed(self) -> bool:
+        """Tell whether there is a value not seen yet.
+
+        Returns:
+            Whether there is.
+
+        Raises:
+            Closed: All senders are closed, even if there is one.
+        """
+        if not self._state.senders:
+            raise Closed("watch channel")
+        return self._changed.seen != self._state.version
+
+    def mark_changed(self) -> None:
+        """Count the current value as not seen."""
+        self._changed.seen = -1
+
+    def mark_unchanged(self) -> None:
+        """Count the current value as seen."""
+        self._changed.seen = self._state.version
+
+    def changed(self) -> Operation[None]:
+        """Wait for a value not seen yet, and count it as seen.
+
+        Returns:
+            An operation, the same each time.
+
+        Raises:
+            Closed: When awaited: all senders are closed and the last value was seen.
+
+        Cancel safety:
+            Safe: nothing is counted as seen.
+        """
+        return self._changed
+
+    def operation(self) -> Operation[None]:
+        """Give `changed()`, so that `select.loop` takes the receiver itself."""
+        return self._changed
+
+    async def wait_for(self, predicate: Callable[[T], bool]) -> T:
+        """Wait until the value is as wanted; the current one is looked at first.
+
+        Args:
+            predicate: Told of the value, and of each change that is not merged.
+
+        Returns:
+            The value, which counts as seen.
+
+        Raises:
+            Closed: All senders are closed, and the last value is not as wanted.
+
+        Cancel safety:
+            Safe: what was looked at and was not as wanted counts as seen.
+        """
+        while True:
+            value = self.borrow_and_update()
+            if predicate(value):
+                return value
+            await self._changed
+
+    def clone(self) -> "Receiver[T]":
+        """Make another receiver that has seen what this one has.
+
+        Returns:
+            The new receiver.
+        """
+        other = Receiver(self._state)
+        other._changed.seen = self._changed.seen
+        return other
+
+    def same_channel(self, other: "Receiver[T]") -> bool:
+        """Tell whether `other` watches the same value.
+
+        Args:
+            other: Any watch receiver.
+
+        Returns:
+            Whether it does.
+        """
+        return self._state is other._state
+
+    def close(self) -> None:
+        """Watch no more; closing twice does no harm.
+
+        Raises:
+            WrongLoopError: A sender waits on another loop.
+        """
+        if self._is_open:
+            self._state.closings.check_loop()
+            self._is_open = False
+            self._state.drop_receiver()
+
+    def __aiter__(self) -> "_Values[T]":
+        return _Values(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if self._is_open:
+            finalize(self._state.closings, self._state.drop_receiver)
+
+
+@final
+class _Values(Generic[T]):
+    """The current value, then each change."""
+
+    __slots__ = ("_is_begun", "_receiver")
+
+    def __init__(self, receiver: Receiver[T]) -> None:
+        self._receiver = receiver
+        self._is_begun = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        if self._is_begun:
+            try:
+                await self._receiver.changed()
+            except Closed:
+                raise StopAsyncIteration from None
+        self._is_begun = True
+        return self._receiver.borrow_and_update()
+
+
+@final
+class _Changed(QueuedOperation[None]):
+    """Wait for a value that a receiver has not seen."""
+
+    __slots__ = ("_state", "seen")
+
+    def __init__(self, state: "_State[Any]") -> None:
+        QueuedOperation.__init__(self, state.changes)
+        self._state = state
+        self.seen = state.version
+
+    def __repr__(self) -> str:
+        return f"<changed() from version {self.seen} of {self._state.version}>"
+
+    def poll(self) -> Literal[Pending.PENDING] | None:
+        """See whether there is one; see `Operation.poll`."""
+        state = self._state
+        if self.seen != state.version:
+            self.seen = state.version
+            self.forget_place()
+            return None
+        if not state.senders:
+            self.forget_place()
+            raise Closed("watch channel")
+        return PENDING
+
+
+@final
+class _NoReceivers(QueuedOperation[None]):
+    """Wait until nobody watches."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: "_State[Any]") -> None:
+        QueuedOperation.__init__(self, state.closings)
+        self._state = state
+
+    def __repr__(self) -> str:
+        return f"<closed() of watch, {self._state.receivers} receivers>"
+
+    def poll(self) -> Literal[Pending.PENDING] | None:
+        """See whether there is none; see `Operation.poll`."""
+        if self._state.receivers:
+            return PENDING
+        self.forget_place()
+        return None
+
+
+def channel(initial: T) -> tuple[Sender[T], Receiver[T]]:
+    """Make a channel that has a value from the start, which counts as seen.
+
+    Args:
+        initial: The first value.
+
+    Returns:
+        The sender and a receiver.
+    """
+    state = _State(initial)
+    return Sender(state), Receiver(state)
