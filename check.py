@@ -84,7 +84,9 @@ def interpreters() -> Iterator[tuple[str, str]]:
     for version in VERSIONS:
         if version == own:
             continue
-        candidates = [str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python"))]
+        candidates = [
+            str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python"))
+        ]
         on_path = shutil.which(f"python{version}")
         if on_path is not None:
             candidates.append(on_path)
@@ -110,7 +112,9 @@ def environment(version: str, python: str) -> str:
         text = project.decode()
         block = re.search(r"(?s)^dev = \[(.*?)^\]", text, re.MULTILINE)
         wanted = re.findall(r'^\s+"(.*)",$', block[1] if block else "", re.MULTILINE)
-        tests_need = [name for name in wanted if not re.match("ruff|mypy|pyright", name)]
+        tests_need = [
+            name for name in wanted if not re.match("ruff|mypy|pyright", name)
+        ]
         subprocess.run([python, "-m", "venv", str(folder)], check=True)
         install = [str(own), "-m", "pip", "install", "--quiet", *tests_need]
         subprocess.run(install, check=True)

@@ -48,11 +48,11 @@ def table(rows: list[Row]) -> str:
         "|---|--:|---|--:|--:|--:|",
     ]
     for row in rows:
-        owed = "" if row.floor is None else f"{row.floor:g} ×"
+        owed = "" if row.floor is None else f"{row.floor:g} x"
         missed = "" if row.is_met else " **missed**"
         lines.append(
             f"| {row.case} | {row.ours:,.1f} {row.unit} | {row.peer} "
-            f"| {row.theirs:,.1f} {row.unit} | {row.ratio:.2f} ×{missed} | {owed} |"
+            f"| {row.theirs:,.1f} {row.unit} | {row.ratio:.2f} x{missed} | {owed} |"
         )
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ class Run(Protocol):
         self, main: Callable[..., Coroutine[object, object, T]], *args: object
     ) -> T:
         """Run `main(*args)` and return what it returns."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,12 +259,12 @@ def ready(result: T) -> Generator[object, None, T]:
         The same.
     """
     return result
-    yield None  # makes it a generator
+    yield None  # type: ignore[unreachable]  # makes it a generator
 
 
 @coroutine
 def ready_awaitable(result: T) -> Generator[object, None, T]:
-    """As `ready`, for an `__aenter__` that need not wait: `async with` awaits it itself.
+    """Do as `ready`, for an `__aenter__` that need not wait.
 
     Args:
         result: Any object.
@@ -275,18 +275,22 @@ def ready_awaitable(result: T) -> Generator[object, None, T]:
     # Not made of `ready`: `types.coroutine` changes the very function it is given,
     # and what `__await__` returns must not be a coroutine.
     return result
-    yield None  # makes it a generator
+    yield None  # type: ignore[unreachable]  # makes it a generator
 
 
 def _nothing() -> Generator[object, None, None]:
     yield from ()
 
 
+coroutine(_nothing)
+
+
 def _make_done_awaitable() -> Awaitable[None]:
-    awaitable = coroutine(_nothing)()
+    generator = _nothing()
     with contextlib.suppress(StopIteration):
-        awaitable.send(None)
-    return awaitable
+        generator.send(None)
+    # `coroutine` below has marked it as one that can be awaited.
+    return cast("Awaitable[None]", generator)
 
 
 # An exhausted generator can be awaited again and again, and makes no Python frame.

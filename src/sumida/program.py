@@ -5,7 +5,6 @@ when it is to stop.
 """
 
 import inspect
-import os
 import signal
 import threading
 from asyncio import AbstractEventLoop, CancelledError, Task, TimerHandle
@@ -136,7 +135,7 @@ def shutdown_token() -> CancellationToken:
         ) from None
 
 
-def run(
+def run(  # noqa: PLR0913  # one call configures the program
     main: Callable[..., Coroutine[object, object, T]],
     *args: object,
     grace: float = 10.0,
@@ -185,12 +184,12 @@ def run(
     with LoopRun(
         uvloop=uvloop, debug=debug, strict=strict, watch_blocking=watch_blocking
     ) as loop_run:
-        coroutine = main(*args)
+        coroutine: Coroutine[object, object, T] = main(*args)
         if not inspect.iscoroutine(coroutine):
             raise TypeError(f"main must be an async function; it gave {coroutine!r}")
         policy = _SignalPolicy(loop_run.loop, grace)
         try:
-            result = loop_run.run(coroutine, policy.start)
+            result: T = loop_run.run(coroutine, policy.start)
         except CancelledError:
             if policy.last is None:
                 raise

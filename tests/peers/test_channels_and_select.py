@@ -91,7 +91,7 @@ def test_row_04_a_cancel_that_meets_the_result_is_not_swallowed(run: Run) -> Non
 
 
 def test_row_09_a_cancelled_receiver_takes_no_item(run: Run) -> None:
-    """anyio's memory stream loses the item of a task cancelled as it is woken."""
+    """Anyio's memory stream loses the item of a task cancelled as it is woken."""
 
     async def usual() -> int:
         tx, rx = anyio.create_memory_object_stream[int](1)

@@ -47,7 +47,9 @@ class Gate:
     async def until_entered(self) -> None:
         """Wait until one more thread is here, without the pool under test."""
         loop = asyncio.get_running_loop()
-        assert await loop.run_in_executor(None, self.entered.acquire, True, LONG)  # noqa: FBT003  # its signature
+        assert await loop.run_in_executor(
+            None, self.entered.acquire, True, LONG
+        )  # its signature
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -485,7 +487,7 @@ def test_several_loops_use_one_pool_at_once(run: Run) -> None:
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_loop_that_was_closed_meanwhile_is_left_alone(
     run: Run,
-    fails: bool,  # noqa: FBT001  # a parameter of the test
+    fails: bool,  # a parameter of the test
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The result is dropped and the thread goes on; a failure is logged."""

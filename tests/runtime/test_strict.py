@@ -134,7 +134,7 @@ CALLS: dict[str, tuple[str, Callable[[], object]]] = {
 
 def test_every_known_event_is_called_for_real() -> None:
     """No line of the table goes without a call."""
-    assert {event for event, _ in CALLS.values()} == set(strict._RULES)  # noqa: SLF001
+    assert {event for event, _ in CALLS.values()} == set(strict._RULES)
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -226,7 +226,7 @@ def test_a_c_function_called_by_the_loop_is_guarded(run: Run) -> None:
 NEAR: dict[str, Callable[[], object]] = {
     "sleep(0)": lambda: time.sleep(0),
     "open a descriptor": lambda: open(LOCKED, closefd=False).close(),
-    "open nothing": lambda: open(os.devnull).close(),  # noqa: PTH123, SIM115
+    "open nothing": lambda: open(os.devnull).close(),  # noqa: PTH123
     "in memory": lambda: io.StringIO("text").read(),
     "sqlite in memory": lambda: sqlite3.connect(":memory:").close(),
     "lock without waiting": lambda: lock(fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB),
@@ -257,7 +257,7 @@ def test_sockets_that_do_not_block_pass(run: Run) -> None:
 
     async def main() -> None:
         with socket.socket() as sock, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            sock.setblocking(False)  # noqa: FBT003  # its signature
+            sock.setblocking(False)  # its signature
             with strict_mode():
                 assert sock.connect_ex(("127.0.0.1", PORT)) != 0
                 udp.connect(("127.0.0.1", PORT))
@@ -478,7 +478,7 @@ def test_it_is_off_after_the_block_and_can_be_nested(run: Run) -> None:
     run(main)
 
     assert time.sleep is real
-    assert strict._guarded == {}  # noqa: SLF001
+    assert strict._guarded == {}
 
 
 def test_allow_blocking_lets_through_in_its_block(run: Run) -> None:
@@ -564,5 +564,5 @@ def test_install_is_idempotent() -> None:
     install()
     install()
 
-    assert strict._installed.is_done  # noqa: SLF001
-    assert repr(strict._Permission("x")) == "<_Permission 'x' open>"  # noqa: SLF001
+    assert strict._installed.is_done
+    assert repr(strict._Permission("x")) == "<_Permission 'x' open>"

@@ -184,7 +184,7 @@ def test_an_idle_loop_is_neither_reported_nor_woken(
     async def main() -> int:
         loop = asyncio.get_running_loop()
         with LoopWatchdog(loop, SHORT, reports) as dog:
-            pulse = dog._pulse  # noqa: SLF001  # to look inside
+            pulse = dog._pulse  # to look inside
             await asyncio.sleep(0.1)  # it has learned where the loop waits
             answered = pulse.answered
             await asyncio.sleep(0.3)  # idle for 60 looks
@@ -243,7 +243,7 @@ def look_late(*, ran: float) -> list[BlockedLoop]:
 
     async def main() -> None:
         dog = LoopWatchdog(asyncio.get_running_loop(), 0.1, reports)
-        pulse = dog._pulse  # noqa: SLF001  # its clocks are turned by hand
+        pulse = dog._pulse  # its clocks are turned by hand
         pulse.answer()
 
         def callback() -> None:
@@ -251,11 +251,11 @@ def look_late(*, ran: float) -> list[BlockedLoop]:
             now = time.monotonic()
             processor = pulse.processor_time()
             assert processor is not None
-            dog._last_processor_time = processor  # noqa: SLF001
-            dog._look(now, 0.0)  # noqa: SLF001
-            dog._last_processor_time = processor - ran  # noqa: SLF001
-            dog._last_look = now + 5  # noqa: SLF001
-            dog._look(now + 5, 4.975)  # noqa: SLF001
+            dog._last_processor_time = processor
+            dog._look(now, 0.0)
+            dog._last_processor_time = processor - ran
+            dog._last_look = now + 5
+            dog._look(now + 5, 4.975)
 
         asyncio.get_running_loop().call_soon(callback)
         await asyncio.sleep(0)
@@ -282,7 +282,7 @@ def test_a_hog_that_is_over_is_told_without_a_stack(reports: Reports) -> None:
 
     async def main() -> None:
         dog = LoopWatchdog(asyncio.get_running_loop(), 0.1, reports)
-        dog._after_hog(0.5, None)  # noqa: SLF001  # cannot be timed from outside
+        dog._after_hog(0.5, None)  # cannot be timed from outside
 
     asyncio.run(main())
 
@@ -358,7 +358,7 @@ def test_it_ends_with_its_loop(reports: Reports) -> None:
     async def main() -> threading.Thread | None:
         dog = LoopWatchdog(asyncio.get_running_loop(), SHORT, reports)
         dog.start()
-        return dog._thread  # noqa: SLF001  # to see it end
+        return dog._thread  # to see it end
 
     thread = asyncio.run(main())
     assert thread is not None
@@ -410,8 +410,9 @@ def test_by_default_it_is_logged(run: Run, caplog: pytest.LogCaptureFixture) -> 
     class Handler(logging.Handler):
         """Says that something was logged."""
 
-        def emit(self, _record: logging.LogRecord) -> None:
+        def emit(self, record: logging.LogRecord) -> None:
             """Take it."""
+            del record
             logged.set()
 
     async def main() -> None:
@@ -477,11 +478,11 @@ def test_a_thousand_frames_are_walked_to_the_root() -> None:
     found: list[str] = []
 
     async def main() -> None:
-        pulse = watchdog._Pulse(asyncio.get_running_loop())  # noqa: SLF001
+        pulse = watchdog._Pulse(asyncio.get_running_loop())
 
         def check() -> None:
-            frame = sys._getframe()  # noqa: SLF001
-            is_known, root = watchdog._root_of(frame, pulse.base)  # noqa: SLF001
+            frame = sys._getframe()
+            is_known, root = watchdog._root_of(frame, pulse.base)
             assert is_known
             assert root is not None
             found.append(root.f_code.co_name)
@@ -496,11 +497,11 @@ def test_a_thousand_frames_are_walked_to_the_root() -> None:
 def test_an_unknown_base_is_said_so() -> None:
     """A stack in which the loop does not stand is not judged."""
     code: CodeType = test_an_unknown_base_is_said_so.__code__
-    frame = sys._getframe()  # noqa: SLF001
+    frame = sys._getframe()
 
-    assert watchdog._root_of(frame, spin.__code__) == (False, None)  # noqa: SLF001
-    assert watchdog._root_of(frame, code) == (True, None)  # noqa: SLF001
-    assert watchdog._root_of(None, code) == (False, None)  # noqa: SLF001
+    assert watchdog._root_of(frame, spin.__code__) == (False, None)
+    assert watchdog._root_of(frame, code) == (True, None)
+    assert watchdog._root_of(None, code) == (False, None)
 
 
 @pytest.mark.parametrize("threshold", [0, -1, float("nan")])

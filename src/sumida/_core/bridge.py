@@ -128,7 +128,7 @@ def blocking(operation: Operation[T], loop: AbstractEventLoop | None, name: str)
         inbox.put(cast("_Call[object]", call))
         while not call.done.wait(_LOOK_INTERVAL):
             if loop.is_closed() and not call.done.is_set():
-                raise Closed("event loop")
+                raise Closed("event loop")  # noqa: TRY301  # not a RuntimeError
     except RuntimeError:
         if not loop.is_closed():
             raise

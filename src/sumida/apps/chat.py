@@ -209,6 +209,11 @@ class _Client:
         await self._writer.drain()
 
 
+def _announce(port: int) -> None:
+    sys.stdout.write(f"listening on port {port}\n")
+    sys.stdout.flush()
+
+
 async def main(host: str = "127.0.0.1", port: str = "7000") -> None:
     """Serve until Ctrl-C or SIGTERM.
 
@@ -220,7 +225,7 @@ async def main(host: str = "127.0.0.1", port: str = "7000") -> None:
         Safe.
     """
     chat = Chat(sumida.shutdown_token())
-    await chat.serve(host, int(port), lambda port: print(f"listening on {port}"))
+    await chat.serve(host, int(port), _announce)
 
 
 if __name__ == "__main__":

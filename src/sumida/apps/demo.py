@@ -6,6 +6,7 @@ the demo fails. Others may join meanwhile, with `nc`.
 """
 
 import asyncio
+import sys
 import time
 from dataclasses import dataclass, field
 from statistics import quantiles
@@ -81,7 +82,7 @@ class _Talker:
             self._say(writer, number)
             while line := await reader.readline():
                 words = line.decode().split()
-                if len(words) != 5 or words[1] != MARK:
+                if words[1:2] != [MARK]:
                     continue
                 report.heard += 1
                 report.delays.append(time.perf_counter() - float(words[4]))
@@ -100,7 +101,8 @@ class _Talker:
 
 
 def _tell(text: str) -> None:
-    print(text, flush=True)
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 async def _talk(

@@ -23,7 +23,6 @@ from sumida.operation import (
     Operation,
     Pending,
     QueuedOperation,
-    park,
 )
 
 if TYPE_CHECKING:
@@ -415,7 +414,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
         """
         return self
 
-    def __await__(self) -> Generator[object, None, T]:
+    def __await__(self) -> Generator[object, None, T]:  # noqa: C901, PLR0912  # as mpsc
         cursor = self._cursor
         slot = self._slots.get(cursor)
         if slot is not None and self._spent < BUDGET:

@@ -157,7 +157,7 @@ def branches_of(
     try:
         seen = {id(thing) for thing in things}
         if len(seen) < len(things):
-            raise MisuseError(
+            raise MisuseError(  # noqa: TRY301  # what was passed is closed below
                 "one object is passed to select for two of its branches",
                 "make an operation or a coroutine for each branch",
             )

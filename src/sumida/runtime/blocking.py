@@ -321,7 +321,7 @@ class BlockingPool:
 
     def _stuck(self, owner: AbstractEventLoop | None) -> list[StuckWorker]:
         now = time.monotonic()
-        frames = sys._current_frames()  # noqa: SLF001  # documented in spite of its name
+        frames = sys._current_frames()  # documented in spite of its name
         stuck = []
         for worker, job in self._threads.busy(owner):
             thread = worker.thread

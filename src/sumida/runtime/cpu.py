@@ -11,6 +11,7 @@ imports it.
 """
 
 import atexit
+import functools
 import inspect
 import itertools
 import os
@@ -18,16 +19,19 @@ import pickle
 import threading
 import time
 from asyncio import AbstractEventLoop, get_running_loop
-from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Callable
-from typing import Final, ParamSpec, TypeVar, cast, final
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast, final
 from weakref import WeakSet
 
-from sumida.errors import MisuseError, WorkerDiedError
+from sumida.errors import WorkerDiedError
 from sumida.runtime._delivery import name_of
-from sumida.runtime._process import WorkerProcess
-from sumida.runtime._worker import Reply
 from sumida.runtime.blocking import BlockingPool, StuckWorker
+
+if TYPE_CHECKING:
+    # `multiprocessing` takes longer to import than all of this library: only the
+    # first call does it.
+    from sumida.runtime._process import WorkerProcess
+    from sumida.runtime._worker import Reply
 
 __all__ = ("CpuPool", "shutdown_cpu", "spawn_cpu")
 
@@ -80,7 +84,7 @@ class _Call:
     def __call__(self) -> object:
         return self.pool.execute(self)
 
-    def begin(self, worker: WorkerProcess) -> bool:
+    def begin(self, worker: "WorkerProcess") -> bool:
         """Note who makes the call; False when nobody waits for it any more."""
         with self._lock:
             if not self.is_abandoned:
@@ -254,7 +258,8 @@ class CpuPool:
         if await self._threads.drain(deadline):
             stuck = self._kill(get_running_loop())
             await self._threads.drain(_AFTER_KILL)
-        await self._ender.run(self._end_idle)
+        if self._idle:
+            await self._ender.run(self._end_idle)
         return stuck
 
     async def shutdown(self, deadline: float) -> list[StuckWorker]:
@@ -279,7 +284,8 @@ class CpuPool:
         if await self._threads.shutdown(deadline):
             stuck = self._kill(None)
             await self._threads.shutdown(_AFTER_KILL)
-        await self._ender.run(self._end_idle)
+        if self._idle:
+            await self._ender.run(self._end_idle)
         return stuck
 
     def blocking_shutdown(self, deadline: float) -> list[StuckWorker]:
@@ -295,11 +301,6 @@ class CpuPool:
             MisuseError: Called on the thread of a running event loop.
             ValueError: `deadline` is negative.
         """
-        if running_loop() is not None:
-            raise MisuseError(
-                "blocking_shutdown was called on the thread of an event loop",
-                "await shutdown there",
-            )
         stuck: list[StuckWorker] = []
         if self._threads.blocking_shutdown(deadline):
             stuck = self._kill(None)
@@ -345,7 +346,7 @@ class CpuPool:
         error.add_note(f"In {worker.name} (pid {worker.pid}):\n{trace.rstrip()}")
         raise error
 
-    def _take(self, call: _Call) -> WorkerProcess | None:
+    def _take(self, call: _Call) -> "WorkerProcess | None":
         """Find a process for `call`, or start one; None if nobody waits for it."""
         worker = None
         while worker is None:
@@ -368,8 +369,8 @@ class CpuPool:
             self._idle.append(worker)
         return None
 
-    def _start(self, call: _Call) -> WorkerProcess:
-        worker = WorkerProcess(f"{self._name}-{next(self._numbers)}")
+    def _start(self, call: _Call) -> "WorkerProcess":
+        worker = _worker_class()(f"{self._name}-{next(self._numbers)}")
         with self._gate:
             self._busy[worker] = (call, time.monotonic())
         if worker.wait_ready():
@@ -382,7 +383,7 @@ class CpuPool:
         )
         raise error
 
-    def _put_away(self, worker: WorkerProcess) -> None:
+    def _put_away(self, worker: "WorkerProcess") -> None:
         with self._gate:
             self._busy.pop(worker, None)
 
@@ -439,6 +440,16 @@ def _pack(name: str, request: tuple[object, object, object]) -> bytes:
 _pools: WeakSet[CpuPool] = WeakSet()
 
 
+@functools.cache
+def _worker_class() -> "type[WorkerProcess]":
+    """Import what starts processes, once."""
+    from sumida.runtime._process import WorkerProcess  # noqa: PLC0415  # see above
+
+    # After that of multiprocessing, so that it is called before it.
+    atexit.register(_kill_workers)
+    return WorkerProcess
+
+
 def _kill_workers() -> None:
     for pool in list(_pools):
         pool.kill_all()
@@ -449,8 +460,6 @@ def _forget_workers() -> None:
         pool.forget_all()
 
 
-# After that of multiprocessing, so before it: at exit the last one is called first.
-atexit.register(_kill_workers)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_workers)
 

@@ -47,7 +47,7 @@ class Interval(Source[float]):
         if missed not in get_args(Missed):
             raise ValueError(f"missed must be burst, delay or skip, not {missed!r}")
         self._period = period
-        self._missed = missed
+        self._missed: Missed = missed
         self._sleep = None if start is None else Sleep(start)
         self._tick = _Tick(self)
 

@@ -275,7 +275,7 @@ class JoinSet(Generic[T]):
             raise cancelled
 
     async def _abort_and_wait(self) -> CancelledError | None:
-        """Abort and wait, whatever happens; the caller's own cancel, if there is one."""
+        """Abort and wait, whatever happens; the caller's cancel, if there was one."""
         self.abort_all()
         cancelled: CancelledError | None = None
         while self._running:

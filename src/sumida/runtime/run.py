@@ -77,7 +77,7 @@ class LoopRun:
         strict: bool,
         watch_blocking: float | None,
     ) -> None:
-        if asyncio._get_running_loop() is not None:  # noqa: SLF001  # None, not an error
+        if asyncio._get_running_loop() is not None:  # None, not an error
             raise MisuseError(
                 "run was called where an event loop runs already",
                 "await the function there",

@@ -7,7 +7,7 @@ wait for all of several things use a `JoinSet`.
 """
 
 from asyncio import Future, get_running_loop
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Generic, Literal, TypeVar, cast, final, overload
 
@@ -98,7 +98,7 @@ async def _race_mixed(
             run.discard()
 
 
-async def _wait(
+async def _wait(  # noqa: C901  # arm, wait, end the losers, disarm: one path
     names: Sequence[Name],
     operations: Sequence[Operation[Any]],
     first: int,
@@ -117,7 +117,7 @@ async def _wait(
             tokens = []
             for operation in operations:
                 # One by one: should one refuse, the others must be disarmed.
-                tokens.append(operation.arm(future))  # noqa: PERF401
+                tokens.append(operation.arm(future))
             index = tokens.index(await future)
             if runs:
                 # The losers end before the winner takes effect, so that a cancel

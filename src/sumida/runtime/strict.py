@@ -198,7 +198,7 @@ _TRUSTED: Final[Mapping[_Kind, frozenset[str]]] = {
 
 # The frames beyond which a callback's stack is no longer its own: an `import` that
 # runs a whole program is not importing while the program runs.
-_RUN_ONCE: Final[CodeType] = BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # noqa: SLF001
+_RUN_ONCE: Final[CodeType] = BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
 _RUNNERS: Final = "asyncio.runners"
 
 
@@ -350,7 +350,7 @@ def _judge(event: str, args: Arguments, rule: _Rule) -> None:
     if rule.blocks is not None and not rule.blocks(args):
         return
     # Above this function stand `_on_event` and the code that made the call.
-    if _is_trusted(sys._getframe(2), _TRUSTED[rule.kind]):  # noqa: SLF001
+    if _is_trusted(sys._getframe(2), _TRUSTED[rule.kind]):
         return
     task = asyncio.current_task(loop)
     who = "a callback" if task is None else f"task {task.get_name()!r}"

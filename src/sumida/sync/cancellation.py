@@ -159,7 +159,7 @@ class CancellationToken(Source[None]):
             coroutine.close()
             return None
         loop = get_running_loop()
-        task = loop.create_task(coroutine)
+        task: asyncio.Task[T] = loop.create_task(coroutine)
         operation = self.cancelled()
         future: Future[object] = loop.create_future()
 

@@ -178,6 +178,7 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
 
     def give_back(self, granted: int) -> None:
         """Pass the lock on."""
+        assert granted == 1
         self._mutex._pass_on()
 
     def release(self) -> None:
@@ -196,7 +197,7 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             if hooks.observer is not None:
                 hooks.observer.released(mutex, self)
 
-    def __aenter__(self) -> Awaitable[Self]:
+    def __aenter__(self) -> "Awaitable[MutexGuard[T]]":
         if spend() or self.poll() is PENDING:
             return self
         return ready_awaitable(self)

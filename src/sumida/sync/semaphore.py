@@ -337,7 +337,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         if not self._is_held:
             raise ReleasedError(f"{what} of {self!r}", "do so while it is held")
 
-    def __aenter__(self) -> Awaitable[Self]:
+    def __aenter__(self) -> "Awaitable[SemaphorePermit]":
         if spend():
             return self
         if self.poll() is PENDING:

@@ -19,9 +19,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from sumida import select
+from sumida import operation, select
 from sumida.channels import mpsc
 from sumida.errors import Closed, Empty, Full
+from sumida.runtime import selection
 from tests.core.support import of
 
 Kind = Literal["send", "send_many", "reserve", "reserve_many"]
@@ -149,6 +150,9 @@ class MpscMachine(RuleBasedStateMachine):
             self.other_tx, self.other_rx = mpsc.channel(1)
 
         self.capacity = capacity
+        # What is counted for the whole process begins the same for each example.
+        operation._budget.left = operation.BUDGET  # noqa: SLF001
+        selection._turns.next = 0  # noqa: SLF001
         self.loop.run_until_complete(build())
 
     @precondition(lambda self: self.senders)
@@ -320,25 +324,101 @@ class MpscMachine(RuleBasedStateMachine):
         self.waiting = [other for other in self.waiting if other.task is not task]
         self.advance()
 
-    @precondition(lambda self: self.receiving is None and self.queue and self.waiting)
-    @rule(takes=st.integers(1, 4), which=st.integers(0, 9))
-    def cancel_a_waiter_just_served(self, takes: int, which: int) -> None:
-        """Take messages and cancel a waiter before it runs: its grant goes on."""
-        victim = self.waiting[which % len(self.waiting)]
+    @precondition(lambda self: self.receiving is None and self.senders)
+    @rule(
+        steps=st.lists(st.sampled_from(["send", "try_send", "try_recv"]), max_size=6),
+        victim=st.none() | st.integers(0, 9),
+        takes=st.integers(0, 3),
+    )
+    def in_one_turn(self, steps: list[str], victim: int | None, takes: int) -> None:
+        """Do several things before those who were served have run.
 
-        async def take() -> list[int]:
-            count = min(takes, len(self.rx))
-            taken = [self.rx.try_recv() for _ in range(count)]
-            victim.task.cancel()
-            return taken
+        A new sender is let come to its lingering turn, and no further. At the end
+        somebody who waits, or was served, may be cancelled before it runs.
+        """
+        # Granted, and not run yet: its places are held.
+        granted: list[Waiting] = []
 
-        task = self.act(take())
-        assert task.result() == [
-            self.queue.popleft() for _ in range(min(takes, len(self.queue)))
-        ]
-        assert victim.task.cancelled()
-        self.waiting.remove(victim)
+        def give() -> None:
+            while self.waiting and self.waiting[0].places <= self.free:
+                granted.append(self.waiting.pop(0))
+                self.held += granted[-1].places
+
+        def run_granted() -> None:
+            while granted:
+                waiting = granted.pop(0)
+                self.held -= waiting.places
+                self.grant(waiting)
+
+        def try_recv() -> None:
+            if self.queue:
+                assert self.rx.try_recv() == self.queue.popleft()
+                give()
+
+        async def main() -> None:
+            self.rx._chan.spent = 0  # noqa: SLF001  # nobody has to yield
+            for step in steps:
+                if step == "try_recv":
+                    try_recv()
+                    continue
+                item = self.item()
+                if step == "send":
+                    task = self.loop.create_task(of(self.senders[0].send(item)))
+                    await asyncio.sleep(0)
+                    run_granted()
+                    if self.is_closed:
+                        assert isinstance(task.exception(), Closed)
+                    else:
+                        self.waiting.append(Waiting("send", task, 1, [item]))
+                        give()
+                        run_granted()
+                    continue
+                try:
+                    self.senders[0].try_send(item)
+                except Closed:
+                    assert self.is_closed
+                except Full:
+                    assert self.waiting or not self.free
+                else:
+                    assert not self.waiting
+                    assert self.free
+                    self.queue.append(item)
+            if victim is not None and (granted or self.waiting):
+                everybody = granted + self.waiting
+                chosen = everybody[victim % len(everybody)]
+                chosen.task.cancel()
+                if chosen in granted:
+                    granted.remove(chosen)
+                    self.held -= chosen.places
+                else:
+                    self.waiting.remove(chosen)
+            for _ in range(takes):
+                try_recv()
+
+        self.act(main()).result()
+        run_granted()
         self.advance()
+
+    @precondition(lambda self: self.receiving is None and self.senders)
+    @rule(steps=st.lists(st.sampled_from(["send", "reserve", "recv"]), max_size=12))
+    def without_waiting(self, steps: list[str]) -> None:
+        """Await what is ready, again and again: the paths that look at nothing."""
+
+        async def main() -> None:
+            for step in steps:
+                if step == "recv":
+                    if self.queue:
+                        assert await self.rx.recv() == self.queue.popleft()
+                elif self.free and not (self.waiting or self.is_closed):
+                    if step == "send":
+                        self.queue.append(self.item())
+                        await self.senders[0].send(self.queue[-1])
+                    else:
+                        self.permits.append(await self.senders[0].reserve())
+                        self.held += 1
+
+        if not self.waiting:
+            self.act(main()).result()
 
     @precondition(lambda self: self.senders and len(self.senders) < 4)
     @rule(weakly=st.booleans())
@@ -362,7 +442,7 @@ class MpscMachine(RuleBasedStateMachine):
         self.act(close()).result()
         self.advance()
 
-    @rule(often=st.integers(0, 4))
+    @rule(often=st.integers(0, 9))
     def close_the_receiver(self, often: int) -> None:
         """Close the receiving side, rarely: who waits for a place is told."""
         if often:
@@ -390,7 +470,7 @@ class MpscMachine(RuleBasedStateMachine):
         if not hasattr(self, "rx"):
             return
         assert len(self.rx) == len(self.queue)
-        assert [*self.rx._queue] == [*self.queue]  # noqa: SLF001  # the very order
+        assert [*self.rx._queue] == [*self.queue]  # the very order
         if self.waiting:
             # The first may have been assigned a part, which is free for nobody.
             assert self.rx.capacity == 0

@@ -194,9 +194,7 @@ def test_a_cancelled_reservation_passes_its_places_on(run: Run, granted: int) ->
                 await rx.recv()
             big.cancel()
             await turns()
-            assert [send.done() for send in sends] == [
-                n < granted for n in range(3)
-            ]
+            assert [send.done() for send in sends] == [n < granted for n in range(3)]
             rest = await rx.recv_many(3) if granted < 3 else []
             await turns()
             rest += await rx.recv_many(3)
@@ -335,9 +333,7 @@ def test_a_reservation_that_loses_a_select_holds_nothing(run: Run) -> None:
         with tx, other_tx:
             await tx.send(0)
             reserve = tx.reserve()
-            racing = asyncio.create_task(
-                select(other_rx.recv(), reserve, biased=True)
-            )
+            racing = asyncio.create_task(select(other_rx.recv(), reserve, biased=True))
             await turns()
             waiting = await started(tx.send(1))
             other_tx.try_send("first")  # wakes select ...

@@ -148,9 +148,6 @@ def test_try_recv_tells_empty_from_closed(run: Run) -> None:
     assert run(main) == 1
 
 
-
-
-
 @pytest.mark.parametrize("lingering", [False, True])
 @pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("came_first", [False, True])
@@ -529,9 +526,7 @@ async def reserve_many_and_try(tx: mpsc.Sender[int], rx: mpsc.Receiver[int]) -> 
     rx.try_recv()
 
 
-Step = Callable[
-    [mpsc.Sender[int], mpsc.Receiver[int]], "asyncio.Future[None]"
-]
+Step = Callable[[mpsc.Sender[int], mpsc.Receiver[int]], "asyncio.Future[None]"]
 STEPS = (
     send_and_recv,
     send_and_recv_many,

@@ -878,7 +878,7 @@ def test_waiters_of_a_closed_loop_are_forgotten() -> None:
     assert result == 1
     assert not receiving.done()
     # Python tells of a pending task that is collected; this one is left on purpose.
-    receiving._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+    receiving._log_destroy_pending = False  # type: ignore[attr-defined]
     del receiving
     gc.collect()
 
@@ -930,7 +930,7 @@ def test_blocking_send_to_a_closed_channel_gives_the_item_back(run: Run) -> None
         with tx:
             await tx.send(0)
             sending = asyncio.create_task(asyncio.to_thread(tx.blocking_send, 1))
-            while not tx._chan.rooms.head:  # noqa: SLF001  # until the thread waits
+            while not tx._chan.rooms.head:  # until the thread waits
                 await asyncio.sleep(0)
             rx.close()
             with pytest.raises(Closed) as error:

@@ -105,7 +105,7 @@ def test_a_collected_sender_closes_with_a_warning(run: Run) -> None:
 
 
 def test_a_receiver_collected_by_another_thread_tells_the_senders(run: Run) -> None:
-    """Nobody ever waits for a place here; `closed()` is told on its loop all the same."""
+    """Nobody waits for a place here; `closed()` is told on its loop all the same."""
 
     async def main() -> bool:
         tx, rx = mpsc.unbounded_channel()

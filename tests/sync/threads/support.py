@@ -144,7 +144,7 @@ def interrupted(
     def is_asleep(ident: int) -> bool:
         # Or about to be: the handler uses the lock itself, so it must not come where
         # the lock is at work.
-        frame = sys._current_frames()[ident]  # noqa: SLF001 - there is no other way
+        frame = sys._current_frames()[ident]
         return lock.waiter_count == 1 and frame.f_code is acquire.__code__
 
     def interrupt() -> None:

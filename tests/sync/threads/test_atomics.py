@@ -209,7 +209,7 @@ def test_signal_handler_may_count_what_it_interrupts() -> None:
 
 
 @pytest.mark.parametrize("start", [False, True])
-def test_each_change_of_a_flag_gives_the_state_before(start: bool) -> None:  # noqa: FBT001
+def test_each_change_of_a_flag_gives_the_state_before(start: bool) -> None:
     """set, clear, swap and toggle return what they found."""
     results = []
     for call, after in (

@@ -229,7 +229,7 @@ def test_upgrade_of_a_thread_that_also_reads_is_refused() -> None:
 
 
 @pytest.mark.parametrize("granted", [False, True])
-def test_interrupted_upgrade_stays_what_it_was(granted: bool) -> None:  # noqa: FBT001
+def test_interrupted_upgrade_stays_what_it_was(granted: bool) -> None:
     """The guard is an upgradable reader's as before, also if it had become more."""
     lock = ThreadRwLock(1)
     reader = taken_elsewhere(lock.read)

@@ -166,7 +166,7 @@ def test_writer_that_gives_up_lets_the_readers_behind_it_in() -> None:
 
 @pytest.mark.parametrize("granted", [False, True])
 @pytest.mark.parametrize("want", ["read", "write", "upgradable_read"])
-def test_interrupted_wait_leaves_no_trace(want: str, granted: bool) -> None:  # noqa: FBT001
+def test_interrupted_wait_leaves_no_trace(want: str, granted: bool) -> None:
     """Ctrl-C in a wait: nothing is held, also if the share had just been granted."""
     lock = ThreadRwLock(1)
     writer = taken_elsewhere(lock.write)
@@ -234,7 +234,7 @@ def test_guard_dropped_inside_the_gate_is_given_back(
     guard = lock.upgradable_read()
     gate = DroppingGate(taken_elsewhere(lock.read), steps)
     # The one way to be inside at a chosen moment.
-    lock._cell.shares._gate = gate  # type: ignore[assignment]  # noqa: SLF001  # a fake
+    lock._cell.shares._gate = gate  # type: ignore[assignment]  # a fake
     with contextlib.suppress(WouldBlock, Elapsed, MisuseError):
         operation(lock, guard)
     guard.release()
@@ -249,7 +249,7 @@ def test_guard_dropped_while_another_is_noted_on_a_loop_is_given_back() -> None:
     """The gate is entered once more for a guard that is taken in a task."""
     lock = ThreadRwLock(1)
     gate = DroppingGate(taken_elsewhere(lock.read), 2)
-    lock._cell.shares._gate = gate  # type: ignore[assignment]  # noqa: SLF001  # a fake
+    lock._cell.shares._gate = gate  # type: ignore[assignment]  # a fake
 
     async def main() -> int:
         with lock.read():
@@ -264,7 +264,7 @@ def test_dropped_guards_of_each_kind_are_given_back_later() -> None:
     for take in (ThreadRwLock.read, ThreadRwLock.write, ThreadRwLock.upgradable_read):
         lock = ThreadRwLock(1)
         guards = [take(lock)]
-        with lock._cell.shares._gate, pytest.warns(ResourceWarning):  # noqa: SLF001
+        with lock._cell.shares._gate, pytest.warns(ResourceWarning):
             guards.clear()
         assert lock.is_locked
         with contextlib.suppress(WouldBlock):

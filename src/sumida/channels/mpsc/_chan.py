@@ -178,7 +178,7 @@ class Chan(Generic[T]):
         elif self.spent >= BUDGET:
             return False
         self.queue.append(item)
-        credit = free if free <= BUDGET else BUDGET
+        credit = min(free, BUDGET)
         self.credit = credit - 1
         self.spent += credit
         return True
@@ -231,8 +231,7 @@ class Chan(Generic[T]):
         if places > free:
             return False
         self.held += places
-        if self.credit > free - places:
-            self.credit = free - places
+        self.credit = min(self.credit, free - places)
         return True
 
     def absorb(self) -> None:

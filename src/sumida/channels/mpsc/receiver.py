@@ -117,7 +117,8 @@ class Receiver(QueuedOperation[T], Generic[T]):
         """
         return self
 
-    def __await__(self) -> Generator[object, None, T]:
+    # Long, because each call and each frame that it does without is felt here.
+    def __await__(self) -> Generator[object, None, T]:  # noqa: C901, PLR0912
         # The other hot path: one look at the takes decides.
         chan = self._chan
         takes = chan.takes
@@ -131,8 +132,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
                 yield None
             elif chan.rooms.head is None:
                 takes = len(queue)
-                if takes > BUDGET:
-                    takes = BUDGET
+                takes = min(takes, BUDGET)
                 chan.takes = takes - 1
                 chan.taken += takes
                 return queue.popleft()
@@ -410,7 +410,7 @@ class _ReceiveMany(_ReceiveOperation[list[T], T]):
             return PENDING
         if self._waiter is not None:
             self.forget_place()
-        taken = limit if limit < queued else queued
+        taken = min(queued, limit)
         chan.takes = 0
         if chan.rooms.head is not None:
             chan.vacate(taken)

@@ -124,7 +124,7 @@ def hold(loop: AbstractEventLoop) -> Hold:
         turn = _local.turn = _Turn(loop)
         loop.call_soon(turn.end)
     # The code and the offset, not the frame: it would keep every local alive.
-    frame = sys._getframe(2)  # noqa: SLF001
+    frame = sys._getframe(2)
     return Hold(turn, asyncio.current_task(loop), frame.f_code, frame.f_lasti)
 
 
