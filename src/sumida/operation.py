@@ -13,7 +13,7 @@ from abc import abstractmethod
 from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Callable, Generator
 from enum import Enum
-from types import coroutine
+from types import FunctionType, coroutine
 from typing import Final, Generic, Literal, TypeVar, cast, final
 
 from sumida._core import hooks
@@ -55,7 +55,7 @@ class _Budget:
         self.left = BUDGET
 
 
-_budget = _Budget()
+budget: Final = _Budget()
 
 
 def spend() -> bool:
@@ -64,11 +64,11 @@ def spend() -> bool:
     Returns:
         Whether the turn is used up, so that the caller has to yield once.
     """
-    left = _budget.left - 1
+    left = budget.left - 1
     if left:
-        _budget.left = left
+        budget.left = left
         return False
-    _budget.left = BUDGET
+    budget.left = BUDGET
     return True
 
 
@@ -171,8 +171,11 @@ class QueuedOperation(Operation[T_co]):
         waiter = self._waiter
         if waiter is None or waiter.granted < waiter.needed:
             return False
-        waiter.ticket = 0
-        self._waiters.leave(waiter)
+        # Who was served was taken out of the queue then, and can serve another now.
+        waiter.ticket = waiter.granted = 0
+        waiter.future = None
+        self._waiter = None
+        self._waiters.spare = waiter
         return True
 
     def forget_place(self) -> None:
@@ -199,7 +202,7 @@ class QueuedOperation(Operation[T_co]):
         """
         waiter = self._waiter
         if waiter is None:
-            waiter = self._waiter = Waiter(self.needed)
+            waiter = self._waiter = self._waiters.new_waiter(self.needed)
         self._waiters.join(waiter, future, self)
         return waiter
 
@@ -276,6 +279,12 @@ def ready_awaitable(result: T) -> Generator[object, None, T]:
     # and what `__await__` returns must not be a coroutine.
     return result
     yield None  # type: ignore[unreachable]  # makes it a generator
+
+
+# The same code once more, because `types.coroutine` marks the function it is given, and
+# what an `__await__` returns must not be so marked.
+park_awaitable = coroutine(FunctionType(park.__code__, globals(), "park_awaitable"))
+"""As `park`, for an `__aenter__` that has to wait: `async with` awaits it itself."""
 
 
 def _nothing() -> Generator[object, None, None]:

@@ -17,9 +17,8 @@ import pytest
 from sumida.errors import Closed, MisuseError, WorkerDiedError
 from sumida.runtime import cpu
 from sumida.runtime.cpu import CpuPool, shutdown_cpu, spawn_cpu
+from tests.runtime.support import LONG, is_running, until, until_gone
 from tests.support import Run
-
-LONG = 60.0
 
 
 class TwoArguments(Exception):
@@ -84,14 +83,6 @@ def interrupt_self() -> int:
     return os.getpid()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Turn the loop until another thread or process has made `condition` true."""
-    end = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0)
-
-
 def pid_in(path: Path) -> int:
     """Read the process id that a worker has written; 0 before."""
     return int(path.read_text() or 0) if path.exists() else 0
@@ -101,25 +92,6 @@ async def file_there(path: Path) -> int:
     """Wait for the process id in a file that a worker writes."""
     await until(lambda: pid_in(path) > 0)
     return pid_in(path)
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process is there and no zombie."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-def until_gone(pid: int) -> bool:
-    """Wait until a process has ended."""
-    end = time.monotonic() + LONG
-    while is_running(pid):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 @pytest.fixture
@@ -281,7 +253,7 @@ def test_a_worker_that_died_idle_costs_no_call(run: Run, pool: CpuPool) -> None:
     async def main() -> int:
         pid = await pool.run(os.getpid)
         os.kill(pid, signal.SIGKILL)
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222  # is dead
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # is dead
         assert await pool.run(os.getpid) != pid
         return len(pool)
 
@@ -506,26 +478,12 @@ def test_the_default_limit_is_the_cores_that_may_be_used() -> None:
     assert CpuPool(3).idle == 0
 
 
-HEAD = (
-    "import asyncio, os, sys, time, signal, warnings\n"
-    "from sumida.runtime.cpu import spawn_cpu, shutdown_cpu\n"
-    "MARK = os.path.join(os.path.dirname(__file__), 'mark')\n"
-    "def stick():\n"
-    "    open(MARK, 'w').close()\n"
-    "    print(os.getpid(), flush=True)\n"
-    "    time.sleep(600)\n"
-    "def spin():\n"
-    "    print(os.getpid(), flush=True)\n"
-    "    while True: pass\n"
-)
-
-
 def start(tmp_path: Path, code: str) -> subprocess.Popen[str]:
     """Start a program that uses spawn_cpu."""
     path = tmp_path / "program.py"
     path.write_text(HEAD + code)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.Popen(  # noqa: S603  # our own code
+    return subprocess.Popen(  # our own code
         [sys.executable, "-W", "error", str(path)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -633,7 +591,7 @@ def test_a_forked_child_leaves_the_parents_workers_alone(tmp_path: Path) -> None
 
 def test_the_errors_survive_pickle() -> None:
     """WorkerDiedError can itself come from a worker."""
-    error = pickle.loads(pickle.dumps(WorkerDiedError("f", 3)))  # noqa: S301  # ours
+    error = pickle.loads(pickle.dumps(WorkerDiedError("f", 3)))  # ours
 
     assert (error.function, error.exit_code) == ("f", 3)
     assert cpu.__all__ == ("CpuPool", "shutdown_cpu", "spawn_cpu")

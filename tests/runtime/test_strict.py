@@ -64,14 +64,14 @@ LOCKED = os.open(os.devnull, os.O_RDWR)
 CALLS: dict[str, tuple[str, Callable[[], object]]] = {
     "sleep": ("time.sleep", lambda: time.sleep(0.001)),
     "input": ("builtins.input", input),
-    "open": ("open", lambda: open(NOWHERE)),  # noqa: SIM115, PTH123
+    "open": ("open", lambda: open(NOWHERE)),
     "os.open": ("open", lambda: os.open(NOWHERE, os.O_RDONLY)),
     "read_text": ("open", lambda: Path(NOWHERE).read_text()),
-    "listdir": ("os.listdir", lambda: os.listdir("/")),  # noqa: PTH208
+    "listdir": ("os.listdir", lambda: os.listdir("/")),
     "scandir": ("os.scandir", lambda: os.scandir("/")),
     "walk": ("os.walk", lambda: list(os.walk(NOWHERE))),
     "fwalk": ("os.fwalk", lambda: list(os.fwalk(NOWHERE))),
-    "glob": ("glob.glob", lambda: glob.glob(NOWHERE)),  # noqa: PTH207
+    "glob": ("glob.glob", lambda: glob.glob(NOWHERE)),
     "Path.glob": ("pathlib.Path.glob", lambda: list(Path(NOWHERE).glob("*"))),
     "Path.rglob": ("pathlib.Path.rglob", lambda: list(Path(NOWHERE).rglob("*"))),
     "chown": ("shutil.chown", lambda: shutil.chown(NOWHERE, user=0)),
@@ -94,8 +94,8 @@ CALLS: dict[str, tuple[str, Callable[[], object]]] = {
     "flock": ("fcntl.flock", lambda: lock(fcntl.flock, fcntl.LOCK_EX)),
     "lockf": ("fcntl.lockf", lambda: lock(fcntl.lockf, fcntl.LOCK_EX)),
     "sqlite3": ("sqlite3.connect", lambda: sqlite3.connect(NOWHERE)),
-    "subprocess": ("subprocess.Popen", lambda: subprocess.run([TRUE], check=False)),  # noqa: S603
-    "system": ("os.system", lambda: os.system("true")),  # noqa: S605, S607
+    "subprocess": ("subprocess.Popen", lambda: subprocess.run([TRUE], check=False)),
+    "system": ("os.system", lambda: os.system("true")),
     "posix_spawn": ("os.posix_spawn", lambda: os.posix_spawn(TRUE, [TRUE], {})),
     "pty.spawn": ("pty.spawn", lambda: pty.spawn(TRUE)),
     "connect": ("socket.connect", connect),
@@ -126,7 +126,7 @@ CALLS: dict[str, tuple[str, Callable[[], object]]] = {
         lambda: http.client.HTTPConnection("127.0.0.1", PORT).connect(),
     ),
     "smtp": ("smtplib.connect", lambda: smtplib.SMTP("127.0.0.1", PORT)),
-    "ftp": ("ftplib.connect", lambda: ftplib.FTP("127.0.0.1")),  # noqa: S321
+    "ftp": ("ftplib.connect", lambda: ftplib.FTP("127.0.0.1")),
     "imap": ("imaplib.open", lambda: imaplib.IMAP4("127.0.0.1", PORT)),
     "pop": ("poplib.connect", lambda: poplib.POP3("127.0.0.1", PORT)),
 }
@@ -194,7 +194,7 @@ def test_a_callback_is_guarded_too(run: Run) -> None:
 
         def callback() -> None:
             try:
-                os.listdir("/")  # noqa: PTH208
+                os.listdir("/")
             except BlockingCallError as error:
                 answer.set_result(error.what)
 
@@ -226,7 +226,7 @@ def test_a_c_function_called_by_the_loop_is_guarded(run: Run) -> None:
 NEAR: dict[str, Callable[[], object]] = {
     "sleep(0)": lambda: time.sleep(0),
     "open a descriptor": lambda: open(LOCKED, closefd=False).close(),
-    "open nothing": lambda: open(os.devnull).close(),  # noqa: PTH123
+    "open nothing": lambda: open(os.devnull).close(),
     "in memory": lambda: io.StringIO("text").read(),
     "sqlite in memory": lambda: sqlite3.connect(":memory:").close(),
     "lock without waiting": lambda: lock(fcntl.flock, fcntl.LOCK_EX | fcntl.LOCK_NB),
@@ -353,7 +353,7 @@ def test_showing_an_error_passes(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "fresh.py"
     path.write_text("def fail():\n    raise KeyError('here')\n")
     names: dict[str, Callable[[], None]] = {}
-    exec(compile(path.read_text(), str(path), "exec"), names)  # noqa: S102  # a fresh file
+    exec(compile(path.read_text(), str(path), "exec"), names)  # a fresh file
 
     async def main() -> str:
         with strict_mode():
@@ -368,7 +368,7 @@ def test_showing_an_error_passes(run: Run, tmp_path: Path) -> None:
 
 def test_a_log_file_passes_and_a_log_server_does_not(run: Run, tmp_path: Path) -> None:
     """A file is opened late and rotated; a connection over TCP is refused."""
-    logger = logging.Logger("alone")  # noqa: LOG001  # not to be found by others
+    logger = logging.Logger("alone")  # not to be found by others
     file = logging.handlers.RotatingFileHandler(
         tmp_path / "log", maxBytes=10, backupCount=1, delay=True
     )
@@ -377,13 +377,13 @@ def test_a_log_file_passes_and_a_log_server_does_not(run: Run, tmp_path: Path) -
     class Server(logging.handlers.SocketHandler):
         """Connects, and keeps what went wrong."""
 
-        def makeSocket(self, timeout: float = 1) -> socket.socket:  # noqa: N802
+        def makeSocket(self, timeout: float = 1) -> socket.socket:
             """Connect, and leave no socket open."""
             del timeout
             connect()
             raise AssertionError
 
-        def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        def handleError(self, record: logging.LogRecord) -> None:
             """Keep the error."""
             del record
             caught.append(sys.exc_info()[1])
@@ -425,20 +425,20 @@ def test_outside_of_the_loop_it_passes(run: Run) -> None:
 
     async def main() -> None:
         with pytest.raises(BlockingCallError):
-            os.listdir("/")  # noqa: PTH208
+            os.listdir("/")
 
     with strict_mode(loop):
-        assert os.listdir("/")  # noqa: PTH208
+        assert os.listdir("/")
         loop.run_until_complete(main())
-        assert os.listdir("/")  # noqa: PTH208
+        assert os.listdir("/")
         run(main_allowed)
     loop.close()
 
 
 async def main_allowed() -> None:
     """Block on a loop that nobody guards."""
-    assert os.listdir("/")  # noqa: PTH208
-    time.sleep(0)  # noqa: ASYNC251  # the point
+    assert os.listdir("/")
+    time.sleep(0)  # the point
 
 
 def test_a_guarded_loop_in_another_thread_is_guarded(run: Run) -> None:
@@ -448,7 +448,7 @@ def test_a_guarded_loop_in_another_thread_is_guarded(run: Run) -> None:
     async def other() -> None:
         with strict_mode():
             try:
-                os.listdir("/")  # noqa: PTH208
+                os.listdir("/")
             except BlockingCallError as error:
                 caught.append(error.what)
 
@@ -456,7 +456,7 @@ def test_a_guarded_loop_in_another_thread_is_guarded(run: Run) -> None:
         thread = threading.Thread(target=lambda: asyncio.run(other()))
         thread.start()
         await asyncio.to_thread(thread.join)
-        assert os.listdir("/")  # noqa: PTH208
+        assert os.listdir("/")
 
     run(main)
 
@@ -472,8 +472,8 @@ def test_it_is_off_after_the_block_and_can_be_nested(run: Run) -> None:
             with strict_mode():
                 pass
             with pytest.raises(BlockingCallError):
-                os.listdir("/")  # noqa: PTH208
-        assert os.listdir("/")  # noqa: PTH208
+                os.listdir("/")
+        assert os.listdir("/")
 
     run(main)
 
@@ -487,12 +487,12 @@ def test_allow_blocking_lets_through_in_its_block(run: Run) -> None:
     async def main() -> None:
         with strict_mode():
             with allow_blocking("read once at start"):
-                assert os.listdir("/")  # noqa: PTH208
+                assert os.listdir("/")
                 with allow_blocking("and again"):
-                    time.sleep(0.001)  # noqa: ASYNC251  # the point
-                assert os.listdir("/")  # noqa: PTH208
+                    time.sleep(0.001)  # the point
+                assert os.listdir("/")
             with pytest.raises(BlockingCallError):
-                os.listdir("/")  # noqa: PTH208
+                os.listdir("/")
 
     run(main)
 
@@ -512,7 +512,7 @@ def test_allow_blocking_is_for_its_own_task(run: Run) -> None:
 
     def is_refused() -> bool:
         try:
-            os.listdir("/")  # noqa: PTH208
+            os.listdir("/")
         except BlockingCallError:
             return True
         return False
@@ -539,7 +539,7 @@ def test_an_error_leaves_allow_blocking_and_strict_mode(run: Run) -> None:
             with contextlib.suppress(KeyError), allow_blocking("the point"):
                 raise KeyError
             with pytest.raises(BlockingCallError):
-                os.listdir("/")  # noqa: PTH208
+                os.listdir("/")
 
     run(main)
 

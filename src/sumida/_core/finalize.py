@@ -6,11 +6,13 @@ always put on the loop that the waiters sleep on, and done there in its own turn
 """
 
 import contextlib
+import warnings
 from collections.abc import Callable
+from typing import final
 
 from sumida._core.waiters import WaiterQueue
 
-__all__ = ("finalize",)
+__all__ = ("Net", "finalize")
 
 
 def finalize(
@@ -32,3 +34,45 @@ def finalize(
                 return
     # Nobody waits, or only tasks that never run again.
     action()
+
+
+@final
+class Net:
+    """Catches what a guard holds when the guard is collected instead of released.
+
+    Only a guard that was awaited has one: `async with` always releases, and a class
+    without `__del__` is made and dropped in two thirds of the time.
+
+    Args:
+        what: The guard, for the warning.
+        waiters: The queue that giving back may wake.
+        action: What gives back.
+    """
+
+    __slots__ = ("_action", "_waiters", "_what")
+
+    def __init__(
+        self, what: str, waiters: WaiterQueue, action: Callable[[], object]
+    ) -> None:
+        self._what = what
+        self._waiters = waiters
+        self._action: Callable[[], object] | None = action
+
+    def __repr__(self) -> str:
+        return f"<Net {'empty' if self._action is None else 'set'}>"
+
+    def clear(self) -> None:
+        """Forget what was held: it was given back."""
+        self._action = None
+
+    def __del__(self) -> None:
+        action = self._action
+        if action is not None:
+            finalize(self._waiters, action)
+            warnings.warn(
+                f"{self._what} was collected while held; "
+                "use `async with`, or release it",
+                ResourceWarning,
+                source=self,
+                stacklevel=2,
+            )

@@ -61,12 +61,14 @@ class WaiterQueue:
     Attributes:
         head: The first in line, or None when nobody waits: the one attribute that
             a fast path may look at.
+        spare: A waiter that was served and is nobody's, to be used again.
     """
 
-    __slots__ = ("_loop", "_tail", "_tickets", "head")
+    __slots__ = ("_loop", "_tail", "_tickets", "head", "spare")
 
     def __init__(self) -> None:
         self.head: Waiter | None = None
+        self.spare: Waiter | None = None
         self._tail: Waiter | None = None
         self._tickets = 0
         self._loop: AbstractEventLoop | None = None
@@ -81,6 +83,22 @@ class WaiterQueue:
 
     def __repr__(self) -> str:
         return f"<WaiterQueue {len(self)} waiting>"
+
+    def new_waiter(self, needed: int) -> Waiter:
+        """Give a waiter that has no place yet.
+
+        Args:
+            needed: How many permits make it ready.
+
+        Returns:
+            The spare one, or a new one.
+        """
+        waiter = self.spare
+        if waiter is None:
+            return Waiter(needed)
+        self.spare = None
+        waiter.needed = needed
+        return waiter
 
     @property
     def loop(self) -> AbstractEventLoop | None:
@@ -338,6 +356,12 @@ class WaiterQueue:
                 return 0
             permits -= missing
             waiter.granted = waiter.needed
-            self._unlink(waiter)
+            # As `_unlink`, for the first in line.
+            after = self.head = waiter.after
+            if after is None:
+                self._tail = None
+            else:
+                after.before = waiter.after = None
+            waiter.linked = False
             future.set_result(waiter)
         return 0

@@ -38,8 +38,7 @@ __all__ = ("CpuPool", "shutdown_cpu", "spawn_cpu")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# How long the threads may take to notice that their processes were killed, in seconds.
-_AFTER_KILL: Final = 5.0
+_AFTER_KILL: Final = 5.0  # how long to wait for the end of what was killed, in seconds
 
 
 def _count_cores() -> int:
@@ -143,9 +142,8 @@ class CpuPool:
     ) -> None:
         self._name = name
         self._numbers = itertools.count(1)
-        self._threads = BlockingPool(
-            _count_cores() if max_workers is None else max_workers, name=name
-        )
+        limit = _count_cores() if max_workers is None else max_workers
+        self._threads = BlockingPool(limit, name=name)
         # Ends what has nothing to do, when the threads above are closed already.
         self._ender = BlockingPool(1, keep_alive=0, name=f"{name}-end")
         self._reset()
@@ -164,10 +162,9 @@ class CpuPool:
 
     def __repr__(self) -> str:
         closed = "closed, " if self.is_closed else ""
-        state = f"{len(self)}/{self.max_workers} processes"
+        state = f"{closed}{len(self)}/{self.max_workers} processes"
         return (
-            f"<CpuPool {self._name!r} {closed}{state}, "
-            f"{self.idle} idle, {self.queued} queued>"
+            f"<CpuPool {self._name!r} {state}, {self.idle} idle, {self.queued} queued>"
         )
 
     @property
@@ -406,8 +403,7 @@ class CpuPool:
 
     def kill_all(self) -> None:
         """Leave no process behind, at the interpreter's end. Not for users."""
-        with self._gate:
-            workers = [*self._idle, *self._busy]
+        workers = [*self._idle, *self._busy]
         for worker in workers:
             worker.kill()
         for worker in workers:

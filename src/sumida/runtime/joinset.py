@@ -6,13 +6,14 @@ in a server that runs for months, use a `TaskTracker`.
 """
 
 import asyncio
-from asyncio import CancelledError, Task, get_running_loop
+from asyncio import CancelledError, Task
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
-from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
+from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, final
 
+from sumida._core.coroutines import start
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import MisuseError
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
@@ -116,28 +117,14 @@ class JoinSet(Generic[T]):
             MisuseError: The set was left, no loop runs, or the coroutine was started
                 before.
         """
-        if not iscoroutine(coroutine):
-            raise TypeError(
-                f"spawn takes a coroutine, not {coroutine!r}; call the async function"
-            )
         if self._has_left:
-            coroutine.close()
+            if iscoroutine(coroutine):
+                coroutine.close()
             raise MisuseError(
                 f"spawn into {self!r}, whose block has ended",
                 "spawn inside the `async with`",
             )
-        if getcoroutinestate(coroutine) != CORO_CREATED:
-            raise MisuseError(
-                f"{coroutine!r} was started before", "call the async function again"
-            )
-        try:
-            loop = get_running_loop()
-        except RuntimeError:
-            coroutine.close()
-            raise MisuseError(
-                "spawn was called where no event loop runs", "call it inside `run`"
-            ) from None
-        task = loop.create_task(coroutine, name=name)
+        task = start(coroutine, name)
         self._tasks[task] = None
         self._running += 1
         task.add_done_callback(self._on_done)

@@ -2,6 +2,7 @@
 
 import math
 from asyncio import Future, TimerHandle
+from collections.abc import Generator
 from typing import Literal, final
 
 from sumida._core.clock import call_at, now
@@ -9,6 +10,10 @@ from sumida.errors import BusyError
 from sumida.operation import PENDING, Operation, Pending
 
 __all__ = ("Sleep", "sleep", "sleep_until")
+
+
+def _turn() -> Generator[None, None, None]:
+    yield
 
 
 @final
@@ -60,6 +65,12 @@ class Sleep(Operation[None]):
         if self._handle is not None:
             self._handle.cancel()
             self._schedule()
+
+    def __await__(self) -> Generator[object, None, None]:
+        if self._has_yielded:
+            return Operation.__await__(self)
+        self._has_yielded = True
+        return _turn()
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """See whether the moment has come; see `Operation.poll`."""

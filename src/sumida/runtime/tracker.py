@@ -4,13 +4,12 @@ For a server that spawns a task for each connection and runs for months. A `Join
 keeps each result until it is taken; use that where results matter.
 """
 
-from asyncio import Task, get_running_loop
+from asyncio import Task
 from collections.abc import Coroutine
-from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
 from typing import Any, Literal, TypeVar, final
 
+from sumida._core.coroutines import start
 from sumida._core.waiters import WaiterQueue
-from sumida.errors import MisuseError
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 
 __all__ = ("TaskTracker",)
@@ -78,22 +77,7 @@ class TaskTracker:
             TypeError: `coroutine` is none.
             MisuseError: The coroutine was started before, or no loop runs.
         """
-        if not iscoroutine(coroutine):
-            raise TypeError(
-                f"spawn takes a coroutine, not {coroutine!r}; call the async function"
-            )
-        if getcoroutinestate(coroutine) != CORO_CREATED:
-            raise MisuseError(
-                f"{coroutine!r} was started before", "call the async function again"
-            )
-        try:
-            loop = get_running_loop()
-        except RuntimeError:
-            coroutine.close()
-            raise MisuseError(
-                "spawn was called where no event loop runs", "call it inside `run`"
-            ) from None
-        return self.track(loop.create_task(coroutine, name=name))
+        return self.track(start(coroutine, name))
 
     def track(self, task: Task[T]) -> Task[T]:
         """Track a task that somebody else has started.

@@ -223,6 +223,7 @@ class LoopWatchdog:
         "_task_name",
         "_thread",
         "_threshold",
+        "_was_debugged",
     )
 
     def __init__(
@@ -248,6 +249,7 @@ class LoopWatchdog:
         self._stack = ""
         self._task_name = ""
         self._next_report = self._threshold
+        self._was_debugged = False
 
     def __repr__(self) -> str:
         state = "stopped" if self._thread is None else "watching"
@@ -350,9 +352,18 @@ class LoopWatchdog:
             self._settle(now)
             self._since = now
             pulse.see(root)
+        elif self._is_debugged(innermost):
+            self._since = now
         elif now - self._since >= self._next_report:
             self._tell(now - self._since, innermost)
         return True
+
+    def _is_debugged(self, innermost: FrameType) -> bool:
+        """Whether a debugger holds the callback, or did at the last look."""
+        before = self._was_debugged
+        frames = _frames_to(innermost, self._pulse.base)
+        self._was_debugged = any(_package_of(frame) in _DEBUGGERS for frame in frames)
+        return before or self._was_debugged
 
     def _was_hogged(self, late: float) -> bool:
         """Whether the loop's thread ran all the while that this one could not."""
@@ -393,8 +404,6 @@ class LoopWatchdog:
 
     def _tell(self, held: float, innermost: FrameType) -> None:
         frames = _frames_to(innermost, self._pulse.base)
-        if any(_package_of(frame) in _DEBUGGERS for frame in frames):
-            return
         while self._next_report <= held:
             self._next_report *= _GROWTH
         # From another thread too, on every version: it looks the loop up.

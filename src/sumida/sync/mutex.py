@@ -4,23 +4,26 @@ For state that several tasks change across an `await`. Where nothing is awaited 
 reading and writing, asyncio needs no lock at all. For threads: `ThreadMutex`.
 """
 
-import warnings
+from asyncio import Future
 from collections.abc import Awaitable
+from sys import getrefcount
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
-from sumida._core.finalize import finalize
+from sumida._core.finalize import Net
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
     DONE_AWAITABLE,
     PENDING,
+    UNSHARED,
     Pending,
     QueuedOperation,
+    budget,
+    park_awaitable,
     ready_awaitable,
-    spend,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +41,31 @@ __all__ = ("Mutex", "MutexGuard")
 
 
 @final
+class _State(Generic[T]):
+    """What a mutex and its guards share; a guard does not know the mutex itself."""
+
+    __slots__ = ("is_locked", "spare", "value", "waiters")
+
+    def __init__(self, value: T) -> None:
+        self.value = value
+        self.is_locked = False
+        self.waiters = WaiterQueue()
+        # The last guard made, to be used again when nobody else knows of it; see
+        # `Sender.send`.
+        self.spare: MutexGuard[T] | None = None
+
+    def __repr__(self) -> str:
+        if not self.is_locked:
+            return f"<Mutex {self.value!r}>"
+        return f"<Mutex locked, {len(self.waiters)} waiting>"
+
+    def pass_on(self) -> None:
+        """Give the lock to the next in line, or to nobody."""
+        if self.waiters.assign(1):
+            self.is_locked = False
+
+
+@final
 class Mutex(Generic[T]):
     """A value that one task may use at a time; waiters are served in order.
 
@@ -51,22 +79,23 @@ class Mutex(Generic[T]):
         `tokio::sync::Mutex`
     """
 
-    __slots__ = ("_is_locked", "_value", "_waiters")
+    __slots__ = ("_state",)
 
     def __init__(self, value: T) -> None:
-        self._value = value
-        self._is_locked = False
-        self._waiters = WaiterQueue()
+        self._state = _State(value)
 
     def __repr__(self) -> str:
-        if not self._is_locked:
-            return f"<Mutex {self._value!r}>"
-        return f"<Mutex locked, {len(self._waiters)} waiting>"
+        return repr(self._state)
+
+    def __del__(self) -> None:
+        # The spare guard and the state know each other; so that they, and the value,
+        # go with the mutex, not with the next run of the collector.
+        self._state.spare = None
 
     @property
     def is_locked(self) -> bool:
         """Whether some task has the lock."""
-        return self._is_locked
+        return self._state.is_locked
 
     def lock(self) -> "MutexGuard[T]":
         """Get the lock, waiting for it: `async with`, or `await`.
@@ -78,7 +107,14 @@ class Mutex(Generic[T]):
         Cancel safety:
             Safe: the lock goes to the next in line; the place is lost.
         """
-        return MutexGuard(self)
+        state = self._state
+        guard = state.spare
+        if getrefcount(guard) == UNSHARED and guard is not None:
+            if guard._waiter is not None:
+                guard.forget()
+            return guard
+        guard = state.spare = MutexGuard(state)
+        return guard
 
     def try_lock(self) -> "MutexGuard[T]":
         """Get the lock if nobody has it or waits for it.
@@ -89,7 +125,7 @@ class Mutex(Generic[T]):
         Raises:
             WouldBlock: Somebody has it.
         """
-        guard = MutexGuard(self)
+        guard = MutexGuard(self._state)
         if guard.poll() is PENDING:
             raise WouldBlock("mutex")
         return guard
@@ -104,11 +140,9 @@ class Mutex(Generic[T]):
             MisuseError: Called on an event loop's thread, or before a loop is known.
             Closed: The loop is closed.
         """
-        return blocking(MutexGuard(self), self._waiters.loop, "blocking_lock()")
-
-    def _pass_on(self) -> None:
-        if not self._waiters.serve_first():
-            self._is_locked = False
+        return blocking(
+            MutexGuard(self._state), self._state.waiters.loop, "blocking_lock()"
+        )
 
 
 @final
@@ -119,17 +153,19 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         `tokio::sync::MutexGuard`
     """
 
-    __slots__ = ("_is_held", "_mutex")
+    __slots__ = ("_is_entered", "_is_held", "_net", "_state")
 
-    def __init__(self, mutex: Mutex[T]) -> None:
-        self._waiters = mutex._waiters
+    def __init__(self, state: _State[T]) -> None:
+        self._waiters = state.waiters
         self._waiter = None
-        self._mutex = mutex
+        self._state = state
         self._is_held = False
+        self._is_entered = False
+        self._net: Net | None = None
 
     def __repr__(self) -> str:
         state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
-        return f"<MutexGuard {state} of {self._mutex!r}>"
+        return f"<MutexGuard {state} of {self._state!r}>"
 
     @property
     def is_held(self) -> bool:
@@ -145,13 +181,18 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         """
         if not self._is_held:
             raise ReleasedError(f"value of {self!r}", "use it while the lock is held")
-        return self._mutex._value
+        return self._state.value
 
     @value.setter
     def value(self, value: T) -> None:
         if not self._is_held:
             raise ReleasedError(f"value of {self!r}", "use it while the lock is held")
-        self._mutex._value = value
+        self._state.value = value
+
+    def forget(self) -> None:
+        """Begin anew, with no place in the queue; called when nobody knows of it."""
+        self.forget_place()
+        self._is_entered = False
 
     def poll(self) -> "MutexGuard[T] | Literal[Pending.PENDING]":
         """Take the lock if it is free; see `Operation.poll`.
@@ -162,24 +203,40 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         Raises:
             MisuseError: It holds the lock already.
         """
-        mutex = self._mutex
+        state = self._state
         if self._is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
-        if mutex._is_locked:
+        if state.is_locked:
             if self._waiter is None or not self.take_grant():
                 return PENDING
         else:
-            mutex._is_locked = True
+            state.is_locked = True
             self.forget_place()
         self._is_held = True
+        if self._is_entered:
+            # `__aexit__` is sure to come.
+            self._is_entered = False
+        else:
+            if state.spare is self:
+                # It must be seen when this one is dropped.
+                state.spare = None
+            self._net = Net("a MutexGuard", state.waiters, state.pass_on)
         if hooks.observer is not None:
-            hooks.observer.acquired(mutex, self)
+            hooks.observer.acquired(state, self)
         return self
+
+    def arm(self, future: Future[object]) -> object:
+        """Join those who wait for the lock; see `Operation.arm`."""
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = self._waiters.new_waiter(1)
+        self._waiters.join(waiter, future, self)
+        return waiter
 
     def give_back(self, granted: int) -> None:
         """Pass the lock on."""
         assert granted == 1
-        self._mutex._pass_on()
+        self._state.pass_on()
 
     def release(self) -> None:
         """Give the lock back; does nothing the second time.
@@ -188,18 +245,26 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             WrongLoopError: Tasks of another loop wait for it.
         """
         if self._is_held:
-            mutex = self._mutex
-            if mutex._waiters.head is None:
-                mutex._is_locked = False
-            else:
-                mutex._pass_on()
+            state = self._state
+            state.pass_on()
             self._is_held = False
+            if self._net is not None:
+                self._net.clear()
+                self._net = None
             if hooks.observer is not None:
-                hooks.observer.released(mutex, self)
+                hooks.observer.released(state, self)
 
     def __aenter__(self) -> "Awaitable[MutexGuard[T]]":
-        if spend() or self.poll() is PENDING:
+        # The same as to await it, with nothing called that need not be.
+        left = budget.left - 1
+        if not left or self._waiter is not None or hooks.observer is not None:
             return self
+        budget.left = left
+        state = self._state
+        if state.is_locked or self._is_held:
+            self._is_entered = True
+            return park_awaitable(self) if not self._is_held else self
+        state.is_locked = self._is_held = True
         return ready_awaitable(self)
 
     def __aexit__(
@@ -208,7 +273,13 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        self.release()
+        state = self._state
+        if self._net is None and self._is_held and hooks.observer is None:
+            if state.waiters.head is None or state.waiters.assign(1):
+                state.is_locked = False
+            self._is_held = False
+        else:
+            self.release()
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
@@ -225,14 +296,3 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         traceback: TracebackType | None,
     ) -> None:
         self.release()
-
-    def __del__(self) -> None:
-        if self._is_held:
-            mutex = self._mutex
-            finalize(mutex._waiters, mutex._pass_on)
-            warnings.warn(
-                f"{self!r} was collected while held; use `async with`, or release it",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )

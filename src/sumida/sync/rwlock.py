@@ -4,15 +4,14 @@ For state that is read often, across an `await`, and seldom written. Where readi
 does not wait a `Mutex` is cheaper, and a `watch` channel tells of each change.
 """
 
-import warnings
 from asyncio import Future
 from collections.abc import Awaitable
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
+from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
-from sumida._core.finalize import finalize
+from sumida._core.finalize import Net
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
@@ -20,8 +19,9 @@ from sumida.operation import (
     PENDING,
     Pending,
     QueuedOperation,
+    budget,
+    park_awaitable,
     ready_awaitable,
-    spend,
 )
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ class RwLock(Generic[T]):
 class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     """What both guards do."""
 
-    __slots__ = ("_is_held", "_lock", "_permits")
+    __slots__ = ("_is_entered", "_is_held", "_lock", "_net", "_permits")
 
     def __init__(self, lock: RwLock[T], permits: int) -> None:
         self._waiters = lock._waiters
@@ -182,6 +182,8 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         self._lock = lock
         self._permits = permits
         self._is_held = False
+        self._is_entered = False
+        self._net: Net | None = None
 
     def __repr__(self) -> str:
         state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
@@ -220,9 +222,24 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
             lock._free -= self._permits
             self.forget_place()
         self._is_held = True
+        if self._is_entered:
+            # `__aexit__` is sure to come.
+            self._is_entered = False
+        else:
+            self._hang_net()
         if hooks.observer is not None:
             hooks.observer.acquired(lock, self)
         return self
+
+    def _hang_net(self) -> None:
+        lock, permits = self._lock, self._permits
+        what = f"a {type(self).__name__}"
+        self._net = Net(what, self._waiters, lambda: lock._give(permits))
+
+    def _clear_net(self) -> None:
+        if self._net is not None:
+            self._net.clear()
+            self._net = None
 
     def arm(self, future: Future[object]) -> object:
         """Join those who wait for the lock; see `Operation.arm`."""
@@ -245,13 +262,29 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
             lock = self._lock
             lock._waiters.check_loop()
             self._is_held = False
+            self._clear_net()
             lock._give(self._permits)
             if hooks.observer is not None:
                 hooks.observer.released(lock, self)
 
-    def __aenter__(self) -> Awaitable[Self]:
-        if spend() or self.poll() is PENDING:
-            return self  # type: ignore[return-value]  # it gives itself
+    def __aenter__(self) -> "Awaitable[Self]":
+        # The same as to await it, with nothing called that need not be.
+        lock = self._lock
+        left = budget.left - 1
+        if (
+            not left
+            or self._waiter is not None
+            or self._is_held
+            or hooks.observer is not None
+        ):
+            return cast("Awaitable[Self]", self)
+        budget.left = left
+        free = lock._free - self._permits
+        if free < 0:
+            self._is_entered = True
+            return cast("Awaitable[Self]", park_awaitable(self))
+        lock._free = free
+        self._is_held = True
         return ready_awaitable(self)
 
     def __aexit__(
@@ -260,7 +293,15 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        self.release()
+        if self._net is None and self._is_held and hooks.observer is None:
+            lock = self._lock
+            permits = self._permits
+            if lock._waiters.head is not None:
+                permits = lock._waiters.assign(permits)
+            lock._free += permits
+            self._is_held = False
+        else:
+            self.release()
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
@@ -274,17 +315,6 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         traceback: TracebackType | None,
     ) -> None:
         self.release()
-
-    def __del__(self) -> None:
-        if self._is_held:
-            lock, permits = self._lock, self._permits
-            finalize(lock._waiters, lambda: lock._give(permits))
-            warnings.warn(
-                f"{self!r} was collected while held; use `async with`, or release it",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
 
 
 @final
@@ -343,7 +373,9 @@ class RwLockWriteGuard(_Guard[T]):
         lock = self._checked()
         lock._waiters.check_loop()
         self._is_held = False
+        self._clear_net()
         reader = RwLockReadGuard(lock, 1)
         reader._is_held = True
+        reader._hang_net()
         lock._give(self._permits - 1)
         return reader

@@ -4,7 +4,6 @@ For a limit on connections, requests, open files. A `Mutex` is for one value tha
 task may touch at a time.
 """
 
-import warnings
 from asyncio import Future
 from collections.abc import Awaitable
 from types import TracebackType
@@ -12,7 +11,7 @@ from typing import Literal, Self, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
-from sumida._core.finalize import finalize
+from sumida._core.finalize import Net
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import Closed, MisuseError, NoPermits, ReleasedError
 from sumida.operation import (
@@ -20,8 +19,9 @@ from sumida.operation import (
     PENDING,
     Pending,
     QueuedOperation,
+    budget,
+    park_awaitable,
     ready_awaitable,
-    spend,
 )
 
 __all__ = ("Semaphore", "SemaphorePermit")
@@ -199,7 +199,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         `tokio::sync::SemaphorePermit`
     """
 
-    __slots__ = ("_is_held", "_permits", "_semaphore")
+    __slots__ = ("_is_entered", "_is_held", "_net", "_permits", "_semaphore")
 
     def __init__(self, semaphore: Semaphore, permits: int) -> None:
         self._waiters = semaphore._waiters
@@ -207,6 +207,8 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         self._semaphore = semaphore
         self._permits = permits
         self._is_held = False
+        self._is_entered = False
+        self._net: Net | None = None
 
     def __repr__(self) -> str:
         state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
@@ -248,13 +250,35 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             semaphore._free -= self._permits
             self.forget_place()
         self._is_held = True
+        if self._is_entered:
+            # `__aexit__` is sure to come.
+            self._is_entered = False
+        else:
+            self._hang_net()
         if hooks.observer is not None:
             hooks.observer.acquired(semaphore, self)
         return self
 
+    def _hang_net(self) -> None:
+        semaphore, permits = self._semaphore, self._permits
+        self._clear_net()
+        self._net = Net(
+            f"a SemaphorePermit of {permits}",
+            self._waiters,
+            lambda: semaphore._give(permits),
+        )
+
+    def _clear_net(self) -> None:
+        if self._net is not None:
+            self._net.clear()
+            self._net = None
+
     def arm(self, future: Future[object]) -> object:
         """Join those who wait for permits; see `Operation.arm`."""
-        waiter = QueuedOperation.arm(self, future)
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = self._waiters.new_waiter(self._permits)
+        self._waiters.join(waiter, future, self)
         if self._semaphore._free:
             self._semaphore._absorb()
         return waiter
@@ -271,13 +295,9 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         """
         if self._is_held:
             semaphore = self._semaphore
-            if semaphore._waiters.head is not None:
-                semaphore._waiters.check_loop()
-                self._is_held = False
-                semaphore._give(self._permits)
-            else:
-                self._is_held = False
-                semaphore._free += self._permits
+            semaphore._give(self._permits)
+            self._is_held = False
+            self._clear_net()
             if hooks.observer is not None:
                 hooks.observer.released(semaphore, self)
 
@@ -289,6 +309,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         """
         self._check_held("forget")
         self._is_held = False
+        self._clear_net()
 
     def split(self, permits: int) -> "SemaphorePermit | None":
         """Put some of the permits into a holder of their own.
@@ -310,7 +331,9 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             return None
         other = SemaphorePermit(self._semaphore, permits)
         other._is_held = True
+        other._hang_net()
         self._permits -= permits
+        self._hang_net()
         return other
 
     def merge(self, other: "SemaphorePermit") -> None:
@@ -331,17 +354,33 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         self._check_held("merge")
         other._check_held("merge")
         other._is_held = False
+        other._clear_net()
         self._permits += other._permits
+        self._hang_net()
 
     def _check_held(self, what: str) -> None:
         if not self._is_held:
             raise ReleasedError(f"{what} of {self!r}", "do so while it is held")
 
     def __aenter__(self) -> "Awaitable[SemaphorePermit]":
-        if spend():
+        # The same as to await it, with nothing called that need not be.
+        semaphore = self._semaphore
+        left = budget.left - 1
+        if (
+            not left
+            or self._waiter is not None
+            or self._is_held
+            or semaphore._is_closed
+            or hooks.observer is not None
+        ):
             return self
-        if self.poll() is PENDING:
-            return self
+        budget.left = left
+        free = semaphore._free - self._permits
+        if free < 0:
+            self._is_entered = True
+            return park_awaitable(self)
+        semaphore._free = free
+        self._is_held = True
         return ready_awaitable(self)
 
     def __aexit__(
@@ -350,7 +389,16 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        self.release()
+        semaphore = self._semaphore
+        if self._net is None and self._is_held and hooks.observer is None:
+            permits = self._permits
+            waiters = semaphore._waiters
+            if waiters.head is not None:
+                permits = waiters.assign(permits)
+            semaphore._free += permits
+            self._is_held = False
+        else:
+            self.release()
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
@@ -364,14 +412,3 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         traceback: TracebackType | None,
     ) -> None:
         self.release()
-
-    def __del__(self) -> None:
-        if self._is_held:
-            semaphore, permits = self._semaphore, self._permits
-            finalize(semaphore._waiters, lambda: semaphore._give(permits))
-            warnings.warn(
-                f"{self!r} was collected while held; use `async with`, or release it",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )

@@ -151,7 +151,7 @@ class MpscMachine(RuleBasedStateMachine):
 
         self.capacity = capacity
         # What is counted for the whole process begins the same for each example.
-        operation._budget.left = operation.BUDGET  # noqa: SLF001
+        operation.budget.left = operation.BUDGET
         selection._turns.next = 0  # noqa: SLF001
         self.loop.run_until_complete(build())
 
