@@ -119,6 +119,17 @@ class Operation(Generic[T_co]):
         """
         raise NotImplementedError
 
+    def is_ready(self) -> bool:
+        """Tell, after a wake-up, whether `poll` would take effect; change nothing.
+
+        `select` asks before it ends its coroutines for the sake of this branch. To be
+        written where a wake-up can be in vain, because somebody else may be quicker.
+
+        Returns:
+            Whether it would, as far as can be told; True by default.
+        """
+        return True
+
     def __await__(self) -> Generator[object, None, T_co]:
         if spend():
             return wait_next_turn(self)

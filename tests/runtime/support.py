@@ -47,7 +47,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def script(code: str) -> subprocess.CompletedProcess[str]:
     """Run `code` in an interpreter of its own."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return subprocess.run(  # our own code
+    return subprocess.run(  # our own code  # noqa: S603
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,

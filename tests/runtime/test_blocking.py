@@ -7,9 +7,12 @@ import gc
 import threading
 import traceback
 import weakref
+from contextvars import Context
 
 import pytest
 
+from sumida.runtime._delivery import Job
+from sumida.runtime._threads import Threads, Worker
 from sumida.runtime.blocking import (
     BlockingPool,
     blocking_cancelled,
@@ -460,3 +463,23 @@ def test_a_loop_that_was_closed_meanwhile_is_left_alone(
 
     assert pool.blocking_shutdown(LONG) == []
     assert ("failed after its event loop was closed" in caplog.text) == fails
+
+
+def test_a_thread_about_to_end_takes_a_job_that_just_came(run: Run) -> None:
+    """Between its last look and its end a call may have got in line."""
+
+    async def main() -> bool:
+        threads = Threads(1, LONG, "x")
+        loop = asyncio.get_running_loop()
+        jobs = [
+            Job[object](int, Context(), loop.create_future(), "int") for _ in range(2)
+        ]
+        worker = Worker(1, jobs[0])
+        threads.workers.add(worker)
+        threads.jobs[jobs[1]] = None
+        worker.job = None
+        assert not threads._leave(worker)  # noqa: RUF100, SLF001
+        assert not threads.jobs
+        return worker.job is jobs[1]
+
+    assert run(main)

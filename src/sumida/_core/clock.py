@@ -1,9 +1,9 @@
 """The clock of the running loop: the one place where time is read or waited for."""
 
-from asyncio import TimerHandle, get_running_loop
+from asyncio import AbstractEventLoop, TimerHandle, get_running_loop
 from collections.abc import Callable
 
-__all__ = ("call_at", "now")
+__all__ = ("call_at", "hold", "now")
 
 
 def now() -> float:
@@ -32,3 +32,24 @@ def call_at(
         A handle that can be cancelled.
     """
     return get_running_loop().call_at(when, callback, *arguments)
+
+
+def _let_nothing_go() -> None:
+    """Do nothing: a real clock cannot be held."""
+
+
+def hold(loop: AbstractEventLoop) -> Callable[[], None]:
+    """Keep a paused clock from jumping while a thread works for the loop.
+
+    Args:
+        loop: The loop; one with a real clock is not held.
+
+    Returns:
+        What lets it go again.
+    """
+    held: Callable[[], None] | None = getattr(loop, "hold", None)
+    if held is None:
+        return _let_nothing_go
+    held()
+    let_go: Callable[[], None] = loop.let_go  # type: ignore[attr-defined]  # goes with hold
+    return let_go

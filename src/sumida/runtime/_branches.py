@@ -1,14 +1,23 @@
 """What `select` makes of the things that are passed to it."""
 
 from asyncio import Future, Task, get_running_loop
-from collections.abc import Awaitable, Coroutine, Generator, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Generic, Literal, TypeVar, final
 
 from sumida.errors import MisuseError
 from sumida.operation import PENDING, Operation, Pending, Source
 
-__all__ = ("TURN", "Name", "Run", "Watched", "branch_of", "branches_of")
+__all__ = (
+    "TURN",
+    "Name",
+    "Run",
+    "Watched",
+    "branch_of",
+    "branches_of",
+    "close_coroutines",
+    "refuse_twice",
+)
 
 T = TypeVar("T")
 
@@ -31,12 +40,17 @@ TURN: Final = _Turn()
 
 @final
 class Watched(Operation[T], Generic[T]):
-    """A future or task of somebody else, which is only looked at."""
+    """A future or task of somebody else, which is only looked at.
 
-    __slots__ = ("_armed", "_future")
+    Attributes:
+        is_delivered: Whether its result, or its error, was given.
+    """
+
+    __slots__ = ("_armed", "_future", "is_delivered")
 
     def __init__(self, future: Future[T]) -> None:
         self._future = future
+        self.is_delivered = False
         self._armed: Future[object] | None = None
 
     def __repr__(self) -> str:
@@ -44,7 +58,10 @@ class Watched(Operation[T], Generic[T]):
 
     def poll(self) -> T | Literal[Pending.PENDING]:
         """Give the future's result if it has one; see `Operation.poll`."""
-        return self._future.result() if self._future.done() else PENDING
+        if not self._future.done():
+            return PENDING
+        self.is_delivered = True
+        return self._future.result()
 
     def arm(self, future: Future[object]) -> object:
         """Be told when it is done; see `Operation.arm`."""
@@ -105,6 +122,33 @@ class Run(Operation[T], Generic[T]):
             self._coroutine.close()
 
 
+def close_coroutines(things: Iterable[object]) -> None:
+    """Close the coroutines among `things`, which will never be awaited.
+
+    Args:
+        things: What was passed to a call that is refused.
+    """
+    for thing in things:
+        if iscoroutine(thing):
+            thing.close()
+
+
+def refuse_twice(things: Sequence[object]) -> None:
+    """Refuse two branches that are one object: which of them would have won?
+
+    Args:
+        things: What was passed, or what was made of it.
+
+    Raises:
+        MisuseError: One is there twice.
+    """
+    if len({id(thing) for thing in things}) < len(things):
+        raise MisuseError(
+            "one object is passed to select for two of its branches",
+            "make an operation or a coroutine for each branch",
+        )
+
+
 async def _await(awaitable: Awaitable[T]) -> T:
     return await awaitable
 
@@ -154,16 +198,16 @@ def branches_of(
         TypeError: One cannot be awaited.
         MisuseError: One is passed twice.
     """
+    made: list[Operation[Any]] = []
     try:
-        seen = {id(thing) for thing in things}
-        if len(seen) < len(things):
-            raise MisuseError(  # noqa: TRY301  # what was passed is closed below
-                "one object is passed to select for two of its branches",
-                "make an operation or a coroutine for each branch",
-            )
-        return [branch_of(*pair) for pair in zip(names, things, strict=True)]
+        refuse_twice(things)
+        for name, thing in zip(names, things, strict=True):
+            made.append(branch_of(name, thing))  # known if one is refused
+        refuse_twice(made)
     except BaseException:
-        for thing in things:
-            if iscoroutine(thing):
-                thing.close()
+        for operation in made:
+            if isinstance(operation, Run):
+                operation.discard()
+        close_coroutines(things)
         raise
+    return made

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, ParamSpec, TypeVar, cast, final
 
+from sumida._core.clock import hold
 from sumida.errors import MisuseError
 from sumida.runtime._delivery import Job, name_of
 from sumida.runtime._threads import Threads, current
@@ -196,15 +197,19 @@ class BlockingPool:
         """
         if not callable(fn):
             raise TypeError(f"fn must be a function, not {fn!r}")
-        future: asyncio.Future[None] = get_running_loop().create_future()
+        loop = get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
         call = partial(fn, *args, **kwargs) if args or kwargs else fn
         job = Job(cast("Callable[[], T]", call), copy_context(), future, name_of(fn))
         self._threads.submit(cast("Job[object]", job))
+        let_go = hold(loop)
         try:
             await future
         except BaseException:
             self._threads.abandon(cast("Job[object]", job))
             raise
+        finally:
+            let_go()
         error, job.error = job.error, None
         if error is None:
             return cast("T", job.result)

@@ -38,7 +38,10 @@ __all__ = ("CpuPool", "shutdown_cpu", "spawn_cpu")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_AFTER_KILL: Final = 5.0  # how long to wait for the end of what was killed, in seconds
+# A process that is just being started escapes a kill: look again, so often and after
+# so many seconds. One that the system cannot kill is given up then.
+_TRIES: Final = 10
+_AFTER_KILL: Final = 0.5
 
 
 def _count_cores() -> int:
@@ -251,13 +254,7 @@ class CpuPool:
         Cancel safety:
             Safe: call it again to wait on.
         """
-        stuck: list[StuckWorker] = []
-        if await self._threads.drain(deadline):
-            stuck = self._kill(get_running_loop())
-            await self._threads.drain(_AFTER_KILL)
-        if self._idle:
-            await self._ender.run(self._end_idle)
-        return stuck
+        return await self._finish(get_running_loop(), deadline)
 
     async def shutdown(self, deadline: float) -> list[StuckWorker]:
         """End the pool: take no more calls, wait for those that run, then kill them.
@@ -268,8 +265,7 @@ class CpuPool:
             deadline: How long to wait at most, in seconds, 0 or more.
 
         Returns:
-            The processes that had to be killed, with what they were running. Their
-            callers get `WorkerDiedError`.
+            The processes that had to be killed; their callers get `WorkerDiedError`.
 
         Raises:
             ValueError: `deadline` is negative.
@@ -277,13 +273,7 @@ class CpuPool:
         Cancel safety:
             Safe: the pool is closed at once; call it again to wait on.
         """
-        stuck: list[StuckWorker] = []
-        if await self._threads.shutdown(deadline):
-            stuck = self._kill(None)
-            await self._threads.shutdown(_AFTER_KILL)
-        if self._idle:
-            await self._ender.run(self._end_idle)
-        return stuck
+        return await self._finish(None, deadline)
 
     def blocking_shutdown(self, deadline: float) -> list[StuckWorker]:
         """Do what `shutdown` does, after the event loop has ended.
@@ -292,17 +282,31 @@ class CpuPool:
             deadline: How long to wait at most, in seconds, 0 or more.
 
         Returns:
-            The processes that had to be killed, with what they were running.
+            The processes that had to be killed.
 
         Raises:
             MisuseError: Called on the thread of a running event loop.
             ValueError: `deadline` is negative.
         """
         stuck: list[StuckWorker] = []
-        if self._threads.blocking_shutdown(deadline):
-            stuck = self._kill(None)
-            self._threads.blocking_shutdown(_AFTER_KILL)
+        tries = _TRIES
+        while tries and self._threads.blocking_shutdown(deadline):
+            stuck += self._kill(None)
+            deadline, tries = _AFTER_KILL, tries - 1
         self._end_idle()
+        return stuck
+
+    async def _finish(
+        self, loop: AbstractEventLoop | None, deadline: float
+    ) -> list[StuckWorker]:
+        wait = self._threads.shutdown if loop is None else self._threads.drain
+        stuck: list[StuckWorker] = []
+        tries = _TRIES
+        while tries and await wait(deadline):
+            stuck += self._kill(loop)
+            deadline, tries = _AFTER_KILL, tries - 1
+        if self._idle:
+            await self._ender.run(self._end_idle)
         return stuck
 
     def execute(self, call: _Call) -> object:
@@ -463,9 +467,7 @@ _default: Final = CpuPool()
 
 
 async def spawn_cpu(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function that computes in a worker process and wait for the result.
-
-    See `CpuPool.run`, which it calls on the pool of the process.
+    """Call `CpuPool.run` on the pool of the process.
 
     Args:
         fn: A function from the top level of a module.
@@ -485,8 +487,7 @@ async def spawn_cpu(fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) ->
 async def shutdown_cpu(deadline: float) -> list[StuckWorker]:
     """End what this event loop has given to `spawn_cpu`, before it ends.
 
-    Processes without work end too; the pool itself stays, and starts others when
-    another loop needs them.
+    Processes without work end too; the pool itself stays, for other loops.
 
     Args:
         deadline: How long to wait for calls that run, in seconds, 0 or more.

@@ -6,16 +6,15 @@ once, without a task for each: the ones that lose have taken nothing. Use it whe
 wait for all of several things use a `JoinSet`.
 """
 
-from asyncio import Future, get_running_loop
+from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
-from inspect import isawaitable, iscoroutine
-from typing import Any, Final, Generic, Literal, TypeVar, cast, final, overload
+from inspect import isawaitable
+from typing import Any, Final, Generic, Literal, TypeVar, final, overload
 
-from sumida._core import hooks
-from sumida._core.settle import cancel_and_wait
 from sumida.errors import Closed
-from sumida.operation import PENDING, Operation, Source, spend
-from sumida.runtime._branches import TURN, Name, Run, Watched, branches_of
+from sumida.operation import Operation, Source
+from sumida.runtime._branches import Name, Watched, branches_of, close_coroutines
+from sumida.runtime._race import positions, race
 
 __all__ = ("SelectLoop", "select")
 
@@ -29,143 +28,22 @@ T5 = TypeVar("T5")
 
 
 @final
-class _Turns:
-    """Where the next fair `select` begins to ask."""
-
-    __slots__ = ("next",)
-
-    def __init__(self) -> None:
-        self.next = 0
-
-
-_turns = _Turns()
-
-
-def _ask(
-    names: Sequence[Name], operations: Sequence[Operation[Any]], first: int
-) -> tuple[Name, Any] | None:
-    """Ask each branch once, from `first` on; the result of the one that was ready."""
-    index = first
-    count = len(operations)
-    try:
-        for _ in operations:
-            result = operations[index].poll()
-            if result is not PENDING:
-                return names[index], result
-            index += 1
-            if index == count:
-                index = 0
-    except Closed as error:
-        error.branch = names[index]
-        raise
-    return None
-
-
-async def _race(
-    names: Sequence[Name], things: Sequence[object], *, biased: bool
-) -> tuple[Name, Any]:
-    """Wait for the first branch: the whole of `select`."""
-    first = 0
-    if not biased:
-        first = _turns.next = (_turns.next + 1) % len(things)
-    if spend():
-        await TURN
-    for thing in things:
-        if not isinstance(thing, Operation):
-            return await _race_mixed(names, branches_of(names, things), first)
-    operations = cast("Sequence[Operation[Any]]", things)
-    winner = _ask(names, operations, first)
-    if winner is not None:
-        return winner
-    return await _wait(names, operations, first)
-
-
-async def _race_mixed(
-    names: Sequence[Name], operations: Sequence[Operation[Any]], first: int
-) -> tuple[Name, Any]:
-    """Wait for the first branch where some are coroutines or futures.
-
-    A coroutine has to run to be asked; so it is started when nothing else is ready.
-    """
-    runs = [operation for operation in operations if isinstance(operation, Run)]
-    try:
-        winner = _ask(names, operations, first)
-        if winner is not None:
-            return winner
-        return await _wait(names, operations, first, runs)
-    finally:
-        for run in runs:
-            run.discard()
-
-
-async def _wait(  # noqa: C901  # arm, wait, end the losers, disarm: one path
-    names: Sequence[Name],
-    operations: Sequence[Operation[Any]],
-    first: int,
-    runs: Sequence[Run[Any]] = (),
-) -> tuple[Name, Any]:
-    """Wait until a branch is ready; none was when asked."""
-    loop = get_running_loop()
-    observer = hooks.observer
-    if observer is not None:
-        observer.waiting(operations)
-    tokens: list[object] = []
-    try:
-        while True:
-            # What `loop.create_future` does, without its Python frame.
-            future: Future[object] = Future(loop=loop)
-            tokens = []
-            for operation in operations:
-                # One by one: should one refuse, the others must be disarmed.
-                tokens.append(operation.arm(future))
-            index = tokens.index(await future)
-            if runs:
-                # The losers end before the winner takes effect, so that a cancel
-                # that comes meanwhile finds nothing taken.
-                losers, runs = runs, ()
-                await _end(losers, operations[index])
-            # The one that was woken; should somebody have been quicker, the others.
-            # Then wait again: each keeps its place in its queue.
-            winner = _ask(names[index : index + 1], operations[index : index + 1], 0)
-            if winner is None:
-                winner = _ask(names, operations, first)
-            if winner is not None:
-                return winner
-            for operation in operations:
-                operation.disarm()
-    finally:
-        for operation, _ in zip(operations, tokens, strict=False):
-            operation.disarm()
-        if observer is not None:
-            observer.resumed(operations)
-        if runs:
-            await _end(runs, None)
-
-
-async def _end(runs: Sequence[Run[Any]], winner: Operation[Any] | None) -> None:
-    """Cancel the coroutines that did not win, and wait until they have ended."""
-    tasks = [run.task for run in runs if run is not winner and run.task is not None]
-    if tasks:
-        await cancel_and_wait(tasks)
-
-
-@final
 class SelectLoop(Generic[T]):
     """The branches of a `select` that is repeated; made by `select.loop`.
 
     An asynchronous iterator of `(name, value)`.
     """
 
-    __slots__ = ("_biased", "_names", "_operations")
+    __slots__ = ("_biased", "_names", "_operations", "_watches")
 
     def __init__(
         self, names: Sequence[Name], things: Sequence[object], *, biased: bool
     ) -> None:
         for name, thing in zip(names, things, strict=True):
-            if isawaitable(thing) and not isinstance(thing, (Operation, Future)):
-                for other in things:
-                    if iscoroutine(other):
-                        other.close()
+            if isawaitable(thing) and not isinstance(
+                thing, (Operation, Source, Future)
+            ):
+                close_coroutines(things)
                 raise TypeError(
                     f"select.loop branch {name!r} is {thing!r}, which can be awaited "
                     "only once; pass the receiver, interval or token itself, or spawn "
@@ -174,6 +52,8 @@ class SelectLoop(Generic[T]):
         self._names = list(names)
         self._operations = branches_of(names, things)
         self._biased = biased
+        # Whether there is any future or task, to look whether it was given.
+        self._watches = any(isinstance(thing, Future) for thing in things)
 
     def __repr__(self) -> str:
         names = ", ".join(map(str, self._names))
@@ -185,23 +65,27 @@ class SelectLoop(Generic[T]):
     async def __anext__(self) -> tuple[Any, T]:
         while self._operations:
             try:
-                name, value = await _race(
-                    self._names, self._operations, biased=self._biased
-                )
+                return await race(self._names, self._operations, biased=self._biased)
             except Closed as error:
-                if error.branch is None or error.branch not in self._names:
+                # What a task failed with is its result, not the end of a source.
+                if error.branch is None or self._delivered is not None:
                     raise
-                self._drop(error.branch)
-                continue
-            index = self._names.index(name)
-            if isinstance(self._operations[index], Watched):
-                # A future is done once; it would be ready for ever.
-                self._drop(name)
-            return name, value
+                self._drop(self._names.index(error.branch))
+            finally:
+                delivered = self._delivered
+                if delivered is not None:
+                    self._drop(delivered)
         raise StopAsyncIteration
 
-    def _drop(self, name: Name) -> None:
-        index = self._names.index(name)
+    @property
+    def _delivered(self) -> int | None:
+        """Where a future or task is that was given: it would be ready for ever."""
+        for index, operation in enumerate(self._operations if self._watches else ()):
+            if isinstance(operation, Watched) and operation.is_delivered:
+                return index
+        return None
+
+    def _drop(self, index: int) -> None:
         del self._names[index]
         del self._operations[index]
 
@@ -360,16 +244,14 @@ class _Select:
         if not named:
             if not branches:
                 raise TypeError("select needs at least one branch")
-            return _race(range(len(branches)), branches, biased=biased)
+            return race(positions(len(branches)), branches, biased=biased)
         if branches:
-            for thing in (*branches, *named.values()):
-                if iscoroutine(thing):
-                    thing.close()
+            close_coroutines((*branches, *named.values()))
             raise TypeError(
                 "select takes its branches by position or by name, not both; "
                 f"got {len(branches)} by position and {', '.join(named)}"
             )
-        return _race(tuple(named), tuple(named.values()), biased=biased)
+        return race(tuple(named), tuple(named.values()), biased=biased)
 
     def loop(
         self,
@@ -399,12 +281,13 @@ class _Select:
             Safe: each turn is a `select` over operations.
         """
         if bool(branches) == bool(named):
+            close_coroutines((*branches, *named.values()))
             raise TypeError(
                 "select.loop takes its branches by position or by name, one or more"
             )
         if named:
             return SelectLoop(tuple(named), tuple(named.values()), biased=biased)
-        return SelectLoop(range(len(branches)), branches, biased=biased)
+        return SelectLoop(positions(len(branches)), branches, biased=biased)
 
 
 select: Final = _Select()

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from sumida import operation, select
 from sumida.channels import mpsc
 from sumida.errors import Closed, Empty, Full
-from sumida.runtime import selection
+from sumida.runtime import _race
 from tests.core.support import of
 
 Kind = Literal["send", "send_many", "reserve", "reserve_many"]
@@ -152,7 +152,7 @@ class MpscMachine(RuleBasedStateMachine):
         self.capacity = capacity
         # What is counted for the whole process begins the same for each example.
         operation.budget.left = operation.BUDGET
-        selection._turns.next = 0  # noqa: SLF001
+        _race._turns.next = 0  # noqa: SLF001
         self.loop.run_until_complete(build())
 
     @precondition(lambda self: self.senders)

@@ -219,6 +219,10 @@ class Receiver(QueuedOperation[T], Generic[T]):
             chan.takes = 0
         return queue.popleft()
 
+    def is_ready(self) -> bool:
+        """Tell whether there is a message, or the end; see `Operation.is_ready`."""
+        return bool(self._queue) or self._chan.has_ended
+
     def recv_many(self, limit: int) -> Operation[list[T]]:
         """Take what is queued, up to `limit`, waiting while there is nothing.
 
@@ -355,6 +359,10 @@ class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
                 chan.receiver_rest = LINGER_REST
             result = yield from park(self)
         return result
+
+    def is_ready(self) -> bool:
+        """Tell whether there is a message, or the end; see `Operation.is_ready`."""
+        return bool(self._chan.queue) or self._chan.has_ended
 
     def arm(self, future: Future[object]) -> object:
         """Wait as the one receiver; see `Operation.arm`."""
