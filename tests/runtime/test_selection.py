@@ -492,9 +492,7 @@ def test_a_cancelled_select_ends_its_coroutines(run: Run, turns_to_end: int) -> 
         tx, rx = mpsc.channel(1)
         recorder = Recorder()
         with tx:
-            racing = await started(
-                select(rx, recorder.wait(turns_to_end=turns_to_end))
-            )
+            racing = await started(select(rx, recorder.wait(turns_to_end=turns_to_end)))
             assert await cancelled(racing)
             tx.try_send("kept")
             assert await rx.recv() == "kept"
@@ -710,6 +708,9 @@ def test_one_object_twice_is_refused(run: Run) -> None:
             future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             with pytest.raises(MisuseError, match="two of its branches"):
                 await select(future, future)
+            source = Flags()
+            with pytest.raises(MisuseError, match="two of its branches"):
+                await select(source, source.operation())
 
     run(main)
     gc.collect()
@@ -791,8 +792,7 @@ def test_a_loop_by_position_keeps_its_numbers(run: Run) -> None:
             await tx.send_many([n] * (n + 1))
             tx.close()
         return [
-            pair
-            async for pair in select.loop(*(rx for _, rx in channels), biased=True)
+            pair async for pair in select.loop(*(rx for _, rx in channels), biased=True)
         ]
 
     assert run(main) == [(0, 0), (1, 1), (1, 1), (2, 2), (2, 2), (2, 2)]

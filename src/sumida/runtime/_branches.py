@@ -105,11 +105,7 @@ class Run(Operation[T], Generic[T]):
             name = f"select:{self._qualname}"
             self.task = get_running_loop().create_task(self._coroutine, name=name)
             self._watched = Watched(self.task)
-        self._watched.arm(future)
-        if self.task is not None and self.task.done() and not future.done():
-            # An eager task may have ended before it could be watched.
-            future.set_result(self._watched)
-        return self._watched
+        return self._watched.arm(future)
 
     def disarm(self) -> None:
         """Be told no more; see `Operation.disarm`."""

@@ -38,8 +38,7 @@ __all__ = ("CpuPool", "shutdown_cpu", "spawn_cpu")
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# A process that is just being started escapes a kill: look again, so often and after
-# so many seconds. One that the system cannot kill is given up then.
+# A process that is being started escapes a kill: try again, after so many seconds.
 _TRIES: Final = 10
 _AFTER_KILL: Final = 0.5
 
@@ -490,7 +489,7 @@ async def shutdown_cpu(deadline: float) -> list[StuckWorker]:
     Processes without work end too; the pool itself stays, for other loops.
 
     Args:
-        deadline: How long to wait for calls that run, in seconds, 0 or more.
+        deadline: How long to wait at most, in seconds, 0 or more.
 
     Returns:
         The processes that had to be killed.

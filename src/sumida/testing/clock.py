@@ -154,7 +154,10 @@ class PausedLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._let_go)
         return future
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109  # asyncio's signature
+    ) -> None:
         """Wait for the threads of the executor; the clock stands still meanwhile.
 
         Args:

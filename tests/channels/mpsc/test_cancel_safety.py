@@ -1,0 +1,290 @@
+"""Behind each "Cancel safety: Safe" of mpsc and select: a cancel at every place."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from sumida import select
+from sumida.channels import mpsc
+from sumida.testing import Outcome, World, cancel_everywhere
+from tests.support import Run
+
+
+class Full:
+    """A full channel of two places, with a sender that waits behind the subject."""
+
+    def __init__(self) -> None:
+        self.tx, self.rx = mpsc.channel(2)
+        self.tx.try_send("a")
+        self.tx.try_send("b")
+        self.received: list[str] = []
+
+    def take(self) -> None:
+        """Make one place."""
+        self.received.append(self.rx.try_recv())
+
+    def take_two(self) -> None:
+        """Make two places."""
+        self.take()
+        self.take()
+
+    def finish(self) -> list[str]:
+        """Close all; what was sent beside the first two, in order."""
+        # No place is lost: what is not queued is free.
+        assert self.tx.capacity == 2 - len(self.rx)
+        while not self.rx.is_empty:
+            self.take()
+        self.tx.close()
+        self.rx.close()
+        assert self.received[:2] == ["a", "b"]
+        return self.received[2:]
+
+
+class Sending(Full):
+    """`Sender.send`."""
+
+    async def subject(self) -> object:
+        """Send."""
+        return await self.tx.send("sent")
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Make a place."""
+        return [self.take]
+
+    def check(self, outcome: Outcome) -> None:
+        """See that it was sent if it returned, and only then."""
+        assert self.finish() == ["sent"] * outcome.returned
+
+
+class SendingMany(Full):
+    """`Sender.send_many`."""
+
+    async def subject(self) -> object:
+        """Send two."""
+        return await self.tx.send_many(["sent", "sent"])
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Make both places at once."""
+        return [self.take_two]
+
+    def check(self, outcome: Outcome) -> None:
+        """See that both were sent if it returned, and none else."""
+        assert self.finish() == ["sent", "sent"] * outcome.returned
+
+
+class Reserving(Full):
+    """`Sender.reserve`."""
+
+    async def subject(self) -> object:
+        """Reserve."""
+        return await self.tx.reserve()
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Make a place."""
+        return [self.take]
+
+    def check(self, outcome: Outcome) -> None:
+        """See that a place is held if it returned, and only then."""
+        if isinstance(outcome.value, mpsc.Permit):
+            outcome.value.release()
+        assert self.finish() == []
+
+
+class ReservingMany(Full):
+    """`Sender.reserve_many`."""
+
+    async def subject(self) -> object:
+        """Reserve both."""
+        return await self.tx.reserve_many(2)
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Make both places, one of which it is assigned before."""
+        return [self.take_two]
+
+    def check(self, outcome: Outcome) -> None:
+        """See that both are held if it returned, and none else."""
+        if isinstance(outcome.value, mpsc.Permits):
+            assert len(outcome.value) == 2
+            outcome.value.release()
+        assert self.finish() == []
+
+
+class WaitingForTheEnd(Full):
+    """`Sender.closed`."""
+
+    async def subject(self) -> object:
+        """Wait until the receiver closes."""
+        return await self.tx.closed()
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Close."""
+        return [self.rx.close]
+
+    def check(self, outcome: Outcome) -> None:
+        """See that it returned only when it was closed."""
+        assert not outcome.returned or self.rx.is_closed
+        self.finish()
+
+
+class Empty:
+    """An empty channel."""
+
+    def __init__(self) -> None:
+        self.tx, self.rx = mpsc.channel(2)
+
+    def put(self) -> None:
+        """Send a message."""
+        self.tx.try_send("m")
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Send a message."""
+        return [self.put]
+
+    def finish(self) -> list[str]:
+        """Close all; what is left in the queue."""
+        left = [self.rx.try_recv() for _ in range(len(self.rx))]
+        assert self.tx.capacity == 2
+        self.tx.close()
+        self.rx.close()
+        return left
+
+    def check(self, outcome: Outcome) -> None:
+        """See that the message was returned or is there still."""
+        was_sent = outcome.returned or outcome.is_woken
+        returned = "".join(flat(outcome.value))
+        assert returned + "".join(self.finish()) == "m" * was_sent
+
+
+def flat(value: object) -> list[str]:
+    """Give the strings in `value`."""
+    if isinstance(value, str):
+        return [value]
+    return [s for v in value for s in flat(v)] if isinstance(value, (list, tuple)) else []
+
+
+class Receiving(Empty):
+    """`Receiver.recv`."""
+
+    async def subject(self) -> object:
+        """Receive."""
+        return await self.rx.recv()
+
+
+class ReceivingMany(Empty):
+    """`Receiver.recv_many`."""
+
+    async def subject(self) -> object:
+        """Receive two, if there are."""
+        return await self.rx.recv_many(2)
+
+
+class Iterating(Empty):
+    """`async for` over a receiver."""
+
+    async def subject(self) -> object:
+        """Receive one."""
+        async for message in self.rx:
+            return message
+        return None
+
+
+class Selecting(Empty):
+    """`select` over a receiver and one more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other_tx, self.other_rx = mpsc.channel(1)
+
+    async def subject(self) -> object:
+        """Receive from either."""
+        return await select(self.other_rx, self.rx)
+
+    def finish(self) -> list[str]:
+        """Close all."""
+        self.other_tx.close()
+        return super().finish()
+
+
+class Looping(Selecting):
+    """`select.loop` over them."""
+
+    async def subject(self) -> object:
+        """Receive from either."""
+        async for pair in select.loop(self.other_rx, self.rx):
+            return pair
+        return None
+
+
+class SelectingWithCoroutine(Selecting):
+    """`select` with a coroutine, which takes a while to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running = 0
+
+    async def idle(self) -> None:
+        """Wait for ever."""
+        self.running += 1
+        try:
+            await self.other_rx.recv()
+        finally:
+            self.running -= 1
+
+    async def subject(self) -> object:
+        """Receive, or end with the coroutine."""
+        return await select(self.idle(), self.rx)
+
+    def finish(self) -> list[str]:
+        """See that the coroutine has ended, and close all."""
+        assert self.running == 0
+        return super().finish()
+
+
+class SelectingToSend(Full):
+    """`select` over a send and a receiver."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other_tx, self.other_rx = mpsc.channel(1)
+
+    async def subject(self) -> object:
+        """Send, or receive."""
+        return await select(self.other_rx, self.tx.send("sent"))
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Make a place."""
+        return [self.take]
+
+    def check(self, outcome: Outcome) -> None:
+        """See that it was sent if it returned, and only then."""
+        self.other_tx.close()
+        assert self.finish() == ["sent"] * outcome.returned
+
+
+WORLDS: tuple[Callable[[], World], ...] = (
+    Sending,
+    SendingMany,
+    Reserving,
+    ReservingMany,
+    WaitingForTheEnd,
+    Receiving,
+    ReceivingMany,
+    Iterating,
+    Selecting,
+    Looping,
+    SelectingWithCoroutine,
+    SelectingToSend,
+)
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .*idle:RuntimeWarning")
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_cancel_loses_nothing_wherever_it_strikes(
+    run: Run, world: Callable[[], World]
+) -> None:
+    """Each call has its whole effect or none, at each suspension, in each order."""
+
+    async def main() -> int:
+        return await cancel_everywhere(world)
+
+    assert run(main) >= 7

@@ -1,0 +1,114 @@
+"""Trackers: they count, and forget."""
+
+import asyncio
+import gc
+import weakref
+
+import pytest
+
+from sumida import TaskTracker
+from sumida.errors import MisuseError
+from sumida.testing import turns
+from tests.support import Run
+
+
+async def work(wait: int) -> int:
+    """Take some turns."""
+    await turns(wait)
+    return wait
+
+
+def test_wait_ends_when_closed_and_empty(run: Run) -> None:
+    """Neither alone is enough."""
+
+    async def main() -> list[bool]:
+        tracker = TaskTracker()
+        waiting = asyncio.ensure_future(tracker.wait())
+        await turns()
+        seen = [waiting.done()]
+        tracker.spawn(work(20))
+        assert tracker.close()
+        assert not tracker.close()
+        await turns(5)
+        seen.append(waiting.done())
+        await waiting
+        return [*seen, tracker.is_empty, tracker.is_closed]
+
+    assert run(main) == [False, False, True, True]
+
+
+def test_wait_sees_what_was_so_since_it_was_made(run: Run) -> None:
+    """A tracker that is opened and used again does not hide it."""
+
+    async def main() -> int:
+        tracker = TaskTracker()
+        waiting = tracker.wait()
+        tracker.close()
+        assert tracker.reopen()
+        assert not tracker.reopen()
+        task = tracker.spawn(work(5))
+        await waiting
+        running = len(tracker)
+        await task
+        return running
+
+    assert run(main) == 1
+
+
+def test_a_closed_tracker_takes_tasks(run: Run) -> None:
+    """And waits for them."""
+
+    async def main() -> int:
+        tracker = TaskTracker()
+        tracker.close()
+        task = tracker.spawn(work(3), name="late")
+        await tracker.wait()
+        assert task.get_name() == "late"
+        return task.result()
+
+    assert run(main) == 3
+
+
+def test_tasks_are_kept_while_they_run_and_no_longer(run: Run) -> None:
+    """Memory does not grow with the tasks that have ended."""
+
+    async def main() -> tuple[bool, bool]:
+        tracker = TaskTracker()
+        seen = weakref.ref(tracker.spawn(work(10)))
+        await turns(3)
+        gc.collect()
+        alive = seen() is not None
+        tracker.close()
+        await tracker.wait()
+        await turns()
+        gc.collect()
+        return alive, seen() is not None
+
+    assert run(main) == (True, False)
+
+
+def test_others_tasks_can_be_tracked(run: Run) -> None:
+    """Whoever started them."""
+
+    async def main() -> str:
+        tracker = TaskTracker()
+        task = tracker.track(asyncio.create_task(work(2)))
+        text = repr(tracker)
+        tracker.close()
+        await tracker.wait()
+        assert task.done()
+        return text
+
+    assert run(main) == "<TaskTracker 1 running, open>"
+
+
+def test_misuse_is_refused(run: Run) -> None:
+    """What is no fresh coroutine, and no loop."""
+
+    async def main() -> None:
+        with pytest.raises(TypeError, match="call the async function"):
+            TaskTracker().spawn(work)  # type: ignore[arg-type]  # the mistake
+
+    run(main)
+    with pytest.raises(MisuseError, match="no event loop"):
+        TaskTracker().spawn(work(1))
