@@ -1,6 +1,6 @@
 """Broadcast against one `asyncio.Queue` for each receiver.
 
-    python bench/bench_broadcast.py
+python bench/bench_broadcast.py
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Tasks, timers and the import against asyncio's.
 
-    python bench/bench_runtime.py
+python bench/bench_runtime.py
 """
 
 import asyncio

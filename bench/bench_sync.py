@@ -1,6 +1,6 @@
 """Locks and semaphores against asyncio's.
 
-    python bench/bench_sync.py
+python bench/bench_sync.py
 """
 
 import asyncio

@@ -53,7 +53,7 @@ def test_two_runs_are_equal() -> None:
         async def tick(n: int) -> None:
             interval = Interval(0.1 * n)
             for _ in range(5):
-                seen.append((await interval.tick(), n))  # noqa: PERF401
+                seen.append((await interval.tick(), n))
 
         async with asyncio.TaskGroup() as group:
             for n in range(1, 6):

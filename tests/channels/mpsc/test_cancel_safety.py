@@ -159,7 +159,9 @@ def flat(value: object) -> list[str]:
     """Give the strings in `value`."""
     if isinstance(value, str):
         return [value]
-    return [s for v in value for s in flat(v)] if isinstance(value, (list, tuple)) else []
+    return (
+        [s for v in value for s in flat(v)] if isinstance(value, (list, tuple)) else []
+    )
 
 
 class Receiving(Empty):
@@ -277,7 +279,6 @@ WORLDS: tuple[Callable[[], World], ...] = (
 )
 
 
-@pytest.mark.filterwarnings("ignore:coroutine .*idle:RuntimeWarning")
 @pytest.mark.parametrize("world", WORLDS)
 def test_a_cancel_loses_nothing_wherever_it_strikes(
     run: Run, world: Callable[[], World]

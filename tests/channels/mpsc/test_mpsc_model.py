@@ -152,7 +152,7 @@ class MpscMachine(RuleBasedStateMachine):
         self.capacity = capacity
         # What is counted for the whole process begins the same for each example.
         operation.budget.left = operation.BUDGET
-        _race._turns.next = 0  # noqa: SLF001
+        _race._turns.next = 0
         self.loop.run_until_complete(build())
 
     @precondition(lambda self: self.senders)
@@ -356,7 +356,7 @@ class MpscMachine(RuleBasedStateMachine):
                 give()
 
         async def main() -> None:
-            self.rx._chan.spent = 0  # noqa: SLF001  # nobody has to yield
+            self.rx._chan.spent = 0  # nobody has to yield
             for step in steps:
                 if step == "try_recv":
                     try_recv()

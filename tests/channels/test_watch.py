@@ -1,0 +1,299 @@
+"""The latest value; the last change is never missed."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from sumida import select
+from sumida.channels import watch
+from sumida.errors import Closed
+from sumida.testing import Outcome, cancel_everywhere, turns
+from tests.support import Run
+
+
+def test_the_first_value_counts_as_seen(run: Run) -> None:
+    """A change wakes; several are merged into the last."""
+
+    async def main() -> tuple[bool, int]:
+        tx, rx = watch.channel(1)
+        with tx, rx:
+            assert not rx.has_changed()
+            task = asyncio.ensure_future(rx.changed())
+            await turns()
+            waits = not task.done()
+            tx.send(2)
+            tx.send(3)
+            await task
+            assert not rx.has_changed()
+            return waits, rx.borrow()
+
+    assert run(main) == (True, 3)
+
+
+def test_looking_and_seeing_differ(run: Run) -> None:
+    """`borrow` leaves the change to be seen; `borrow_and_update` does not."""
+
+    async def main() -> list[bool]:
+        tx, rx = watch.channel(1)
+        with tx, rx:
+            tx.send(2)
+            assert rx.borrow() == 2
+            seen = [rx.has_changed()]
+            assert rx.borrow_and_update() == 2
+            seen.append(rx.has_changed())
+            rx.mark_changed()
+            seen.append(rx.has_changed())
+            rx.mark_unchanged()
+            return [*seen, rx.has_changed()]
+
+    assert run(main) == [True, False, True, False]
+
+
+def test_an_equal_value_is_a_change(run: Run) -> None:
+    """Nothing is compared."""
+
+    async def main() -> bool:
+        tx, rx = watch.channel(1)
+        with tx, rx:
+            tx.send(1)
+            return rx.has_changed()
+
+    assert run(main)
+
+
+def test_without_receivers_nothing_is_sent(run: Run) -> None:
+    """`send` gives the value back; `send_replace` stores it all the same."""
+
+    async def main() -> list[object]:
+        tx, rx = watch.channel(1)
+        rx.close()
+        rx.close()
+        assert tx.is_closed
+        with pytest.raises(Closed) as error:
+            tx.send(2)
+        seen: list[object] = [error.value.item, tx.borrow(), tx.send_replace(3)]
+        late = tx.subscribe()
+        seen += [late.borrow(), late.has_changed(), tx.is_closed]
+        tx.close()
+        return seen
+
+    assert run(main) == [2, 1, 1, 3, False, False]
+
+
+def test_modify_gives_the_new_value(run: Run) -> None:
+    """The function may change a copy, or make another value."""
+
+    async def main() -> list[object]:
+        tx, rx = watch.channel({"level": 1})
+        before = rx.borrow()
+
+        def raise_level(config: dict[str, int]) -> dict[str, int]:
+            config["level"] += 1
+            return config
+
+        with tx, rx:
+            tx.send_modify(raise_level)
+            seen: list[object] = [rx.borrow(), before, rx.has_changed()]
+            rx.mark_unchanged()
+
+            def fail(config: dict[str, int]) -> dict[str, int]:
+                config["level"] = 99
+                raise ValueError("no")
+
+            with pytest.raises(ValueError, match="no"):
+                tx.send_modify(fail)
+            return [*seen, rx.borrow(), rx.has_changed()]
+
+    assert run(main) == [{"level": 2}, {"level": 1}, True, {"level": 2}, False]
+
+
+def test_if_modified_wakes_only_for_true(run: Run) -> None:
+    """With any other result, or an error, the copy is dropped and nobody wakes."""
+
+    async def main() -> list[object]:
+        tx, rx = watch.channel({"level": 1})
+
+        def change(config: dict[str, int], result: object) -> object:
+            config["level"] += 1
+            return result
+
+        with tx, rx:
+            seen: list[object] = []
+            for result in (True, False, 1, None):
+                seen.append(tx.send_if_modified(lambda c, r=result: change(c, r)))
+                seen.append(rx.borrow()["level"])
+            rx.mark_unchanged()
+
+            def fail(config: dict[str, int]) -> bool:
+                config["level"] = 99
+                raise ValueError("no")
+
+            with pytest.raises(ValueError, match="no"):
+                tx.send_if_modified(fail)
+            return [*seen, rx.borrow()["level"], rx.has_changed()]
+
+    assert run(main) == [True, 2, False, 2, False, 2, False, 2, 2, False]
+
+
+def test_the_end_comes_after_the_last_value(run: Run) -> None:
+    """`changed` gives what was not seen, then Closed; the value stays to be seen."""
+
+    async def main() -> list[object]:
+        tx, rx = watch.channel(1)
+        other = tx.clone()
+        tx.send(2)
+        tx.close()
+        tx.close()
+        await rx.changed()
+        task = asyncio.ensure_future(rx.changed())
+        await turns()
+        waits = not task.done()
+        other.send(3)
+        other.close()
+        await task
+        with pytest.raises(Closed):
+            await rx.changed()
+        with pytest.raises(Closed):
+            rx.has_changed()
+        return [waits, rx.borrow()]
+
+    assert run(main) == [True, 3]
+
+
+def test_wait_for_looks_at_the_current_value_first(run: Run) -> None:
+    """Then at each change, and at the last one before the end."""
+
+    async def main() -> list[int]:
+        tx, rx = watch.channel(5)
+        seen = [await rx.wait_for(lambda n: n == 5)]
+        task = asyncio.ensure_future(rx.wait_for(lambda n: n > 7))
+        for n in (6, 7, 8):
+            await turns()
+            tx.send(n)
+        seen.append(await task)
+        task = asyncio.ensure_future(rx.wait_for(lambda n: n == 10))
+        await turns()
+        tx.send(9)
+        tx.close()
+        with pytest.raises(Closed):
+            await task
+        with pytest.raises(ZeroDivisionError):
+            await rx.wait_for(lambda n: bool(n / 0))
+        return seen
+
+    assert run(main) == [5, 8]
+
+
+def test_iterating_gives_the_current_value_then_each_change(run: Run) -> None:
+    """It ends with the senders, and never misses the last."""
+
+    async def main() -> list[int]:
+        tx, rx = watch.channel(1)
+        seen: list[int] = []
+
+        async def watcher() -> None:
+            async for value in rx:
+                seen.append(value)
+
+        task = asyncio.create_task(watcher())
+        await turns()
+        tx.send(2)
+        await turns()
+        tx.send(3)
+        tx.send(4)
+        tx.close()
+        await task
+        return seen
+
+    assert run(main) == [1, 2, 4]
+
+
+def test_a_clone_has_seen_what_its_original_has(run: Run) -> None:
+    """Subscribing counts as having seen, cloning does not."""
+
+    async def main() -> list[bool]:
+        tx, rx = watch.channel(1)
+        tx.send(2)
+        clone, fresh = rx.clone(), tx.subscribe()
+        assert rx.same_channel(clone)
+        assert tx.same_channel(tx)
+        seen = [clone.has_changed(), fresh.has_changed()]
+        assert (tx.receiver_count, tx.sender_count) == (3, 1)
+        tx.close()
+        return seen
+
+    assert run(main) == [True, False]
+
+
+def test_closed_waits_until_nobody_watches(run: Run) -> None:
+    """Closed, or collected."""
+
+    async def main() -> bool:
+        tx, rx = watch.channel(1)
+        task = asyncio.ensure_future(tx.closed())
+        await turns()
+        waits = not task.done()
+        del rx
+        gc.collect()
+        await task
+        tx.close()
+        with pytest.raises(Closed):
+            tx.send_replace(1)
+        return waits
+
+    assert run(main)
+
+
+def test_every_watcher_is_woken_and_select_takes_it(run: Run) -> None:
+    """One change reaches all; `select.loop` takes a receiver as it stands."""
+
+    async def main() -> list[object]:
+        tx, rx = watch.channel(1)
+        others = [rx.clone() for _ in range(3)]
+        tasks = [asyncio.ensure_future(other.changed()) for other in others]
+        await turns()
+        tx.send(2)
+        for task in tasks:
+            await task
+        seen: list[object] = []
+        async for name, _ in select.loop(config=rx):
+            seen.append((name, rx.borrow()))
+            tx.close()
+        return seen
+
+    assert run(main) == [("config", 2)]
+
+
+def test_reprs_tell_the_state() -> None:
+    """Version, receivers, seen or not."""
+    tx, rx = watch.channel(1)
+    tx.send(2)
+
+    assert repr(tx) == "<watch.Sender version 1, 1 receivers>"
+    assert repr(rx) == "<watch.Receiver version 1 unseen>"
+    tx.close()
+    assert "closed" in repr(tx)
+
+
+class ChangedWorld:
+    """A task waits for a change."""
+
+    def __init__(self) -> None:
+        self.tx, self.rx = watch.channel(1)
+
+    async def subject(self) -> object:
+        return await self.rx.changed()
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        return [lambda: self.tx.send(2)]
+
+    def check(self, outcome: Outcome) -> None:
+        assert self.rx.has_changed() == (outcome.was_cancelled and outcome.is_woken)
+        self.tx.close()
+
+
+def test_a_cancelled_wait_marks_nothing_as_seen(run: Run) -> None:
+    """The change is there for the next wait."""
+    assert run(cancel_everywhere, ChangedWorld) == 8

@@ -1,0 +1,227 @@
+"""blocking: what a task would await, from a thread."""
+
+import asyncio
+import signal
+import threading
+
+import pytest
+
+from sumida._core import bridge
+from sumida._core.bridge import blocking
+from sumida.channels import mpsc
+from sumida.errors import Closed, MisuseError
+from tests.core.support import started, turns
+from tests.core.test_operation import Shelf, Take
+from tests.support import Run
+
+
+async def until_armed(shelf: Shelf, count: int = 1) -> None:
+    """Let the loop turn until so many wait at the shelf."""
+    while len(shelf.waiters) < count:
+        await asyncio.sleep(0)
+
+
+def test_a_thread_gets_the_result(run: Run) -> None:
+    """At once, or after it has waited on the loop."""
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        shelf = Shelf(1)
+        results = [await asyncio.to_thread(blocking, Take(shelf), loop, "take()")]
+        waiting = asyncio.create_task(
+            asyncio.to_thread(blocking, Take(shelf), loop, "take()")
+        )
+        await until_armed(shelf)
+        shelf.put()
+        return [*results, await waiting]
+
+    assert run(main) == ["thing", "thing"]
+
+
+def test_threads_and_tasks_share_one_line(run: Run) -> None:
+    """First come, first served, whoever they are."""
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        shelf = Shelf()
+        served: list[str] = []
+
+        async def take(name: str, *, in_thread: bool) -> None:
+            if in_thread:
+                await asyncio.to_thread(blocking, Take(shelf), loop, "take()")
+            else:
+                await Take(shelf)
+            served.append(name)
+
+        async with asyncio.TaskGroup() as group:
+            for n in range(6):
+                group.create_task(take(f"{n}", in_thread=n % 2 == 0))
+                await until_armed(shelf, n + 1)
+            for n in range(6):
+                shelf.put()
+                while len(served) <= n:
+                    await asyncio.sleep(0)
+        return served
+
+    assert run(main) == list("012345")
+
+
+def test_many_threads_lose_nothing(run: Run) -> None:
+    """Each gets one thing for each call, and none is left."""
+    threads, each = 8, 50
+
+    async def main() -> tuple[int, int]:
+        loop = asyncio.get_running_loop()
+        shelf = Shelf()
+        counts: list[int] = []
+
+        def take() -> None:
+            taken = [blocking(Take(shelf), loop, "take()") for _ in range(each)]
+            counts.append(len(taken))
+
+        workers = [threading.Thread(target=take) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        for _ in range(threads * each):
+            shelf.put()
+            await asyncio.sleep(0)
+        while len(counts) < threads:
+            await asyncio.sleep(0)
+        for worker in workers:
+            worker.join()
+        return sum(counts), shelf.things
+
+    assert run(main) == (threads * each, 0)
+
+
+def test_errors_are_raised_in_the_thread(run: Run) -> None:
+    """Those of the first try and those that end a wait; the loop goes on."""
+
+    async def main() -> list[str]:
+        loop = asyncio.get_running_loop()
+        tx, rx = mpsc.channel(1)
+        with tx:
+            waiting = asyncio.create_task(asyncio.to_thread(rx.blocking_recv))
+            while rx._chan.items.head is None:  # until it waits
+                await asyncio.sleep(0)
+        raised = []
+        for attempt in (waiting, asyncio.to_thread(blocking, rx, loop, "recv()")):
+            with pytest.raises(Closed) as error:
+                await attempt
+            raised.append(error.value.what)
+        return raised
+
+    assert run(main) == ["channel", "channel"]
+
+
+def test_the_loops_own_thread_is_refused(run: Run) -> None:
+    """It would wait for itself; the message says what to await instead."""
+
+    async def main() -> None:
+        with pytest.raises(MisuseError, match=r"await take\(\) there"):
+            blocking(Take(Shelf(1)), asyncio.get_running_loop(), "blocking_take()")
+
+    run(main)
+
+
+def test_the_thread_of_any_other_loop_is_refused(run: Run) -> None:
+    """It would hold up that loop."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def elsewhere() -> None:
+            with pytest.raises(MisuseError, match="which it would block"):
+                blocking(Take(Shelf(1)), loop, "blocking_take()")
+
+        await asyncio.to_thread(asyncio.run, elsewhere())
+
+    run(main)
+
+
+def test_without_a_loop_it_is_refused() -> None:
+    """Nobody could ever do it."""
+    with pytest.raises(MisuseError, match="does not know the event loop"):
+        blocking(Take(Shelf(1)), None, "blocking_take()")
+
+
+def test_a_closed_loop_is_closed() -> None:
+    """Told at once where it is known."""
+    loop = asyncio.new_event_loop()
+    loop.close()
+
+    with pytest.raises(Closed, match="event loop"):
+        blocking(Take(Shelf()), loop, "blocking_take()")
+
+
+def test_a_loop_that_closes_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread that sleeps finds out, and does not sleep for ever."""
+    monkeypatch.setattr(bridge, "_LOOK_INTERVAL", 0.01)
+    shelf = Shelf()
+    errors: list[Exception] = []
+
+    def take(loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            blocking(Take(shelf), loop, "blocking_take()")
+        except Closed as error:
+            errors.append(error)
+
+    async def main() -> threading.Thread:
+        thread = threading.Thread(target=take, args=(asyncio.get_running_loop(),))
+        thread.start()
+        await until_armed(shelf)
+        return thread
+
+    thread = asyncio.run(main())
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert [str(error) for error in errors] == ["event loop is closed"]
+
+
+class Interrupted(BaseException):
+    """Raised by a signal in the main thread, as Ctrl-C is."""
+
+
+@pytest.mark.skipif(
+    not hasattr(signal, "pthread_kill"), reason="needs POSIX thread signals"
+)
+def test_an_interrupted_thread_leaves_the_line() -> None:
+    """What it waited for goes to the next; nothing is taken for nobody."""
+    shelf = Shelf()
+    loop = asyncio.new_event_loop()
+    runner = threading.Thread(target=loop.run_forever)
+
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    runner.start()
+    me = threading.get_ident()
+
+    async def interrupt_me() -> None:
+        await until_armed(shelf)
+        signal.pthread_kill(me, signal.SIGUSR1)
+
+    async def give_one() -> int:
+        await turns()
+        assert len(shelf.waiters) == 0
+        taking = await started(Take(shelf))
+        shelf.put()
+        await taking
+        shelf.put()
+        return shelf.things
+
+    try:
+        interrupting = asyncio.run_coroutine_threadsafe(interrupt_me(), loop)
+        with pytest.raises(Interrupted):
+            blocking(Take(shelf), loop, "blocking_take()")
+        interrupting.result(10)
+        left = asyncio.run_coroutine_threadsafe(give_one(), loop).result(10)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        loop.call_soon_threadsafe(loop.stop)
+        runner.join()
+        loop.close()
+
+    assert left == 1
