@@ -5,15 +5,18 @@
     python check.py fix     format, and mend what can be mended by machine
     python check.py ci      everything but the tests of this interpreter
 
-Each step runs whatever the others say; what failed is told again at the end.
+Each step runs whatever the others say; what failed is told again at the end, and is
+the exit code. The tests hold the house rules and the programs of the docs too.
 """
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -43,92 +46,136 @@ EXCEPTIONS: Final = frozenset({("_core.bridge", "operation")})
 """Imports that point upwards all the same: a thread's way across carries operations."""
 
 VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
+"""The interpreters that the suite runs on, as far as they are here."""
+
+TOOLS: Final = ("ruff", "mypy", "pyright", "pytest", "xdist")
+PATIENCE: Final = 900
+"""Seconds after which a step counts as hung. The longest takes two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to run.
+    """One thing to find out.
 
     Attributes:
         name: What it is called in the summary.
-        command: The command line.
+        commands: The command lines; one that fails ends the step.
     """
 
     name: str
-    command: Sequence[str]
+    commands: tuple[Sequence[str], ...]
 
 
-def tool(module: str, *arguments: str) -> tuple[str, ...]:
-    """Name a tool of this environment."""
-    return (PYTHON, "-m", module, *arguments)
+def step(name: str, *command: str) -> Step:
+    """Plan one call of a tool of this environment."""
+    return Step(name, ((PYTHON, "-m", *command),))
 
 
-FORMAT = Step("format", tool("ruff", "format", "--check", "--quiet", *CODE))
-LINT = Step("lint", tool("ruff", "check", "--quiet", *CODE))
-MYPY = Step("mypy", tool("mypy", "src", "tests", "check.py"))
-MYPY_BENCH = Step("mypy bench", tool("mypy", "bench"))
-MYPY_FAST = Step("mypy", tool("mypy", "src"))
-PYRIGHT = Step("pyright", tool("pyright", "--warnings"))
-HOUSE = Step("house", tool("pytest", "-q", "-x", "tests/house"))
-QUICK = Step(
-    "quick tests",
-    tool("pytest", "-q", "-n2", "-m", "not slow", "-k", "not uvloop and not eager"),
+FORMAT: Final = step("format", "ruff", "format", "--check", "--quiet", *CODE)
+LINT: Final = step("lint", "ruff", "check", "--quiet", *CODE)
+TYPES: Final = (
+    step("mypy", "mypy", "src", "tests", "check.py"),
+    # Apart: they are scripts, and import each other as such.
+    step("mypy bench", "mypy", "bench"),
+    step("mypy examples", "mypy", "examples"),
+    step("pyright", "pyright", "--warnings"),
 )
-TESTS = Step("tests", tool("pytest", "-q", "-n2"))
+TESTS: Final = step("tests", "pytest", "-q", "-n2")
+QUICK: Final = step(
+    *("house and quick tests", "pytest", "-q", "-n2", "-m", "not slow"),
+    *("-k", "not uvloop and not eager"),
+)
+STEPS: Final = {
+    (): (FORMAT, LINT, *TYPES, TESTS),
+    ("ci",): (FORMAT, LINT, *TYPES),
+    ("fast",): (
+        FORMAT,
+        LINT,
+        step("mypy", "mypy", "src"),
+        QUICK,
+    ),
+    ("fix",): (
+        step("lint", "ruff", "check", "--fix", *CODE),
+        step("format", "ruff", "format", *CODE),
+    ),
+}
+"""What each form of the command does, in this order."""
+
+ON_EACH_INTERPRETER: Final = {(), ("ci",)}
 
 
-def interpreters() -> Iterator[tuple[str, str]]:
-    """Find the other interpreters: by name on the path, and those of pyenv."""
-    own = ".".join(map(str, sys.version_info[:2]))
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for version in VERSIONS:
-        if version == own:
-            continue
-        candidates = [
-            str(path) for path in sorted(pyenv.glob(f"{version}.*/bin/python"))
-        ]
-        on_path = shutil.which(f"python{version}")
-        if on_path is not None:
-            candidates.append(on_path)
-        for python in candidates:
-            found = subprocess.run(
-                [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if found.returncode == 0 and found.stdout.strip() == version:
-                yield version, python
-                break
+def candidates(version: str) -> Iterator[Path]:
+    """Walk what may be this interpreter: pyenv's, the newest first, then the path's."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = (pyenv / "versions").glob(f"{version}.*/bin/python{version}")
+    yield from sorted(
+        found,
+        key=lambda path: [int(n) for n in re.findall(r"\d+", path.parts[-3])],
+        reverse=True,
+    )
+    # Each folder by itself: the first may hold a shim that does not start.
+    for folder in os.get_exec_path():
+        path = shutil.which(f"python{version}", path=folder)
+        if path is not None:
+            yield Path(path)
 
 
-def environment(version: str, python: str) -> str:
-    """Make, or find again, the virtual environment of another interpreter."""
-    project = (ROOT / "pyproject.toml").read_bytes()
-    key = sha256(project + python.encode()).hexdigest()[:12]
-    folder = ROOT / ".venvs" / f"{version}-{key}"
-    own = folder / "bin" / "python"
-    if not own.exists():
-        text = project.decode()
-        block = re.search(r"(?s)^dev = \[(.*?)^\]", text, re.MULTILINE)
-        wanted = re.findall(r'^\s+"(.*)",$', block[1] if block else "", re.MULTILINE)
-        tests_need = [
-            name for name in wanted if not re.match("ruff|mypy|pyright", name)
-        ]
-        subprocess.run([python, "-m", "venv", str(folder)], check=True)
-        install = [str(own), "-m", "pip", "install", "--quiet", *tests_need]
-        subprocess.run(install, check=True)
-    return str(own)
+def interpreter(version: str) -> tuple[str, str] | None:
+    """Find an interpreter that starts: its path, and its full version."""
+    question = "import sys; print(sys.implementation.name, sys.version.split()[0])"
+    for path in candidates(version):
+        answer = subprocess.run(
+            [path, "-c", question], capture_output=True, text=True, check=False
+        )
+        if answer.returncode == 0 and answer.stdout.startswith(f"cpython {version}."):
+            return str(path), answer.stdout.split()[1]
+    return None
 
 
 def tests_elsewhere() -> Iterator[Step]:
-    """Plan the tests on the other interpreters."""
-    found = list(interpreters())
+    """Plan the tests on the other interpreters, each in an environment of its own."""
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = 0
+    for version in VERSIONS:
+        python = None if version == own else interpreter(version)
+        if python is not None:
+            found += 1
+            yield Step(
+                f"tests on {python[1]}",
+                (
+                    *environment(version, *python),
+                    (str(place(version) / "bin/python"), "-m", "pytest", "-q", "-n2"),
+                ),
+            )
+        elif version != own:
+            say(f"!! CPython {version} is not here: nothing is tested on it")
     if not found:
-        say("NO OTHER INTERPRETER of 3.11 to 3.14 is here: tested on this one only")
-    for version, python in found:
-        own = environment(version, python)
-        yield Step(f"tests on {version}", (own, "-m", "pytest", "-q", "-n2"))
+        say("!! THIS INTERPRETER IS THE ONLY ONE: the suite runs on no other")
+
+
+def place(version: str) -> Path:
+    """Name the folder of the virtual environment for a version."""
+    return ROOT / ".venvs" / version
+
+
+def environment(version: str, python: str, full: str) -> Iterator[Sequence[str]]:
+    """Plan a virtual environment: nothing, if it is there and up to date."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = [
+        requirement
+        for requirement in tomllib.loads(text)["project"]["optional-dependencies"][
+            "dev"
+        ]
+        if not re.match("ruff|mypy|pyright|coverage", requirement)
+    ]
+    folder = place(version)
+    # Written last, so that one that was interrupted is made again.
+    done = folder / f"{full}-{sha256(repr(wanted).encode()).hexdigest()[:12]}"
+    if not done.exists():
+        own = str(folder / "bin/python")
+        yield python, "-m", "venv", "--clear", str(folder)
+        yield own, "-m", "pip", "install", "--quiet", *wanted
+        yield own, "-c", f"import pathlib; pathlib.Path({str(done)!r}).touch()"
 
 
 def say(text: str) -> None:
@@ -136,50 +183,57 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def succeeds(command: Sequence[str]) -> bool:
+    """Run a command; whether it ended well, and in time."""
+    # The other interpreters have no installed package, and scripts none at all.
+    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    try:
+        code = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        say(f"   has not ended within {PATIENCE} s: {' '.join(command)}")
+        return False
+    return code == 0
+
+
 def run(steps: Sequence[Step]) -> int:
     """Run the steps; the exit code of the whole."""
+    summary: list[str] = []
     failed: list[str] = []
-    os.environ["PYTHONPATH"] = str(ROOT / "src")
-    for step in steps:
-        say(f"-- {step.name}")
+    for step_ in steps:
+        say(f"-- {step_.name}")
         started = time.monotonic()
-        code = subprocess.run(step.command, cwd=ROOT, check=False).returncode
+        is_good = all(succeeds(command) for command in step_.commands)
         took = time.monotonic() - started
-        say(f"   {step.name}: {'ok' if code == 0 else 'FAILED'} in {took:.1f} s")
-        if code:
-            failed.append(step.name)
+        if not is_good:
+            failed.append(step_.name)
+        summary.append(
+            f"   {'ok    ' if is_good else 'FAILED'} {took:6.1f} s  {step_.name}"
+        )
+        say(summary[-1])
+    say("\n".join(["== summary", *summary]))
     say(f"FAILED: {', '.join(failed)}" if failed else "all is well")
     return 1 if failed else 0
 
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says; the exit code."""
-    missing = [
-        name
-        for name in ("ruff", "mypy", "pyright", "pytest")
-        if subprocess.run(
-            [PYTHON, "-c", f"import {name}"], capture_output=True, check=False
-        ).returncode
-    ]
-    if missing:
-        say(f"{', '.join(missing)} not found: pip install -e '.[dev]'")
+    chosen = tuple(arguments)
+    if chosen not in STEPS:
+        say(str(__doc__))
         return 2
-    types = [MYPY, MYPY_BENCH, PYRIGHT]
-    match list(arguments):
-        case []:
-            return run([FORMAT, LINT, *types, TESTS, *tests_elsewhere()])
-        case ["ci"]:
-            return run([FORMAT, LINT, *types, *tests_elsewhere()])
-        case ["fast"]:
-            return run([FORMAT, LINT, MYPY_FAST, HOUSE, QUICK])
-        case ["fix"]:
-            fixes = tool("ruff", "check", "--fix", *CODE)
-            return run(
-                [Step("lint", fixes), Step("format", tool("ruff", "format", *CODE))]
-            )
-        case _:
-            say(__doc__)
-            return 2
+    missing = [name for name in TOOLS if importlib.util.find_spec(name) is None]
+    if missing:
+        say(f"not installed: {', '.join(missing)}; run: pip install -e '.[dev]'")
+        return 2
+    elsewhere = tests_elsewhere() if chosen in ON_EACH_INTERPRETER else ()
+    return run([*STEPS[chosen], *elsewhere])
 
 
 if __name__ == "__main__":

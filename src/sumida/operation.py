@@ -20,7 +20,25 @@ from sumida._core import hooks
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import BusyError
 
-__all__ = ("PENDING", "Operation", "Pending", "QueuedOperation", "Source")
+__all__ = (
+    "BUDGET",
+    "DONE",
+    "DONE_AWAITABLE",
+    "PENDING",
+    "UNSHARED",
+    "Operation",
+    "Pending",
+    "QueuedOperation",
+    "Source",
+    "budget",
+    "park",
+    "park_awaitable",
+    "ready",
+    "ready_awaitable",
+    "refuse_second",
+    "spend",
+    "wait_next_turn",
+)
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

@@ -114,6 +114,44 @@ def test_errors_are_raised_in_the_thread(run: Run) -> None:
     assert run(main) == ["channel", "channel"]
 
 
+def test_a_thread_woken_in_vain_waits_on(run: Run) -> None:
+    """Somebody on the loop was quicker; the next message is the thread's."""
+
+    async def main() -> tuple[object, object]:
+        tx, rx = mpsc.channel(1)
+        with tx:
+            waiting = asyncio.create_task(asyncio.to_thread(rx.blocking_recv))
+            while rx._chan.items.head is None:  # until it waits
+                await asyncio.sleep(0)
+            tx.try_send("stolen")
+            stolen = rx.try_recv()
+            await turns()
+            assert not waiting.done()
+            tx.try_send("mine")
+            return stolen, await waiting
+
+    assert run(main) == ("stolen", "mine")
+
+
+def test_a_grant_of_a_thread_goes_back_when_its_wait_fails(run: Run) -> None:
+    """Granted a place and refused in one tick, it keeps no place."""
+
+    async def main() -> tuple[object, int]:
+        tx, rx = mpsc.channel(1)
+        with tx:
+            await tx.send("first")
+            waiting = asyncio.create_task(asyncio.to_thread(tx.blocking_send, "late"))
+            while rx._chan.rooms.head is None:  # until it waits
+                await asyncio.sleep(0)
+            rx.try_recv()
+            rx.close()
+            with pytest.raises(Closed) as error:
+                await waiting
+            return error.value.item, rx.capacity
+
+    assert run(main) == ("late", 1)
+
+
 def test_the_loops_own_thread_is_refused(run: Run) -> None:
     """It would wait for itself; the message says what to await instead."""
 

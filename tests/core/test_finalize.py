@@ -1,6 +1,7 @@
 """finalize: on the waiters' loop, in a turn of its own; else at once."""
 
 import asyncio
+from typing import NoReturn
 
 from sumida._core.finalize import finalize
 from sumida._core.waiters import Waiter, WaiterQueue
@@ -82,11 +83,10 @@ def test_for_a_closed_loop_it_is_done_at_once() -> None:
 class ClosingLoop(asyncio.SelectorEventLoop):
     """A loop that its own thread closes just after it was seen to be open."""
 
-    def is_closed(self) -> bool:
-        """Close after the answer."""
-        was_closed = super().is_closed()
+    def call_soon_threadsafe(self, *_: object, **__: object) -> NoReturn:
+        """Be closed already."""
         self.close()
-        return was_closed
+        raise RuntimeError("Event loop is closed")
 
 
 def test_a_loop_that_closes_meanwhile_does_not_lose_it() -> None:

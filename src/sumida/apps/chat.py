@@ -27,7 +27,7 @@ from sumida.channels import broadcast, mpsc, watch
 from sumida.errors import NoPermits
 from sumida.sync import Semaphore
 
-__all__ = ("Chat", "main")
+__all__ = ("DRAIN", "MAX_LINE", "Chat", "main")
 
 MAX_LINE: Final = 1024
 """The longest line that is read, in bytes; a client that sends more is cut off."""

@@ -17,7 +17,7 @@ from sumida import CancellationToken, Interval, JoinSet, select
 from sumida.apps.chat import Chat
 from sumida.channels import oneshot
 
-__all__ = ("Report", "main")
+__all__ = ("MARK", "Report", "main")
 
 MARK: Final = "demo"
 """What the demo's own lines begin with; others' are not counted."""

@@ -6,16 +6,15 @@ of which only the latest counts, `watch`.
 """
 
 import warnings
-from asyncio import AbstractEventLoop, Future, get_running_loop
-from asyncio import _get_running_loop as running_loop  # None, not an error, outside
+from asyncio import Future, get_running_loop
 from collections.abc import Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
+from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
-from sumida._core.waiters import WaiterQueue
+from sumida.channels._broadcast import LINGER_REST, NoReceivers, Shared, Slot
 from sumida.errors import Closed, Empty, Lagged
 from sumida.operation import (
     BUDGET,
@@ -38,74 +37,6 @@ else:
 
 __all__ = ("Receiver", "Sender", "WeakSender", "channel")
 
-LINGER_REST: Final = 15
-"""Waits that really park after one that lingered for a turn in vain; see mpsc."""
-
-
-@final
-class _Slot(Generic[T]):
-    """A message, and how many receivers have yet to see it."""
-
-    __slots__ = ("item", "unseen")
-
-    def __init__(self, item: T, unseen: int) -> None:
-        self.item = item
-        self.unseen = unseen
-
-
-@final
-class _Shared(Generic[T]):
-    """What senders and receivers share.
-
-    Attributes:
-        slots: The messages kept, by their number; one that all have seen is not.
-        tail: The number of the next message.
-        receivers: How many there are.
-        senders: How many strong ones are open.
-    """
-
-    __slots__ = (
-        "capacity",
-        "closings",
-        "items",
-        "loop",
-        "receivers",
-        "senders",
-        "slots",
-        "tail",
-        "weak_senders",
-    )
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self.slots: dict[int, _Slot[T]] = {}
-        self.tail = 0
-        self.receivers = 0
-        self.senders = 1
-        self.weak_senders = 0
-        self.items = WaiterQueue()
-        self.closings = WaiterQueue()
-        self.loop: AbstractEventLoop | None = running_loop()
-
-    def drop_sender(self) -> None:
-        """Count one strong sender less."""
-        self.senders -= 1
-        if not self.senders:
-            self.items.wake_all()
-
-    def drop_receiver(self, cursor: int) -> None:
-        """Count one receiver less: what it had not seen, it need not be kept for."""
-        self.receivers -= 1
-        slots = self.slots
-        for number in range(max(cursor, self.tail - self.capacity), self.tail):
-            slot = slots.get(number)
-            if slot is not None:
-                slot.unseen -= 1
-                if not slot.unseen:
-                    del slots[number]
-        if not self.receivers:
-            self.closings.wake_all()
-
 
 @final
 class Sender(Generic[T]):
@@ -117,7 +48,7 @@ class Sender(Generic[T]):
 
     __slots__ = ("_is_open", "_shared")
 
-    def __init__(self, shared: _Shared[T]) -> None:
+    def __init__(self, shared: Shared[T]) -> None:
         self._shared = shared
         self._is_open = True
 
@@ -196,7 +127,7 @@ class Sender(Generic[T]):
             if waiters.head is not None:
                 waiters.wake_all()
             tail = shared.tail
-            shared.slots[tail] = _Slot(item, receivers)
+            shared.slots[tail] = Slot(item, receivers)
             shared.slots.pop(tail - shared.capacity, None)
             shared.tail = tail + 1
         return receivers
@@ -223,7 +154,7 @@ class Sender(Generic[T]):
         Cancel safety:
             Safe.
         """
-        return _NoReceivers(self._shared)
+        return NoReceivers(self._shared)
 
     def clone(self) -> "Sender[T]":
         """Make another sender of this channel, which has to be closed as well.
@@ -269,17 +200,6 @@ class Sender(Generic[T]):
     ) -> None:
         self.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __del__(self) -> None:
         if self._is_open:
             finalize(self._shared.items, self._shared.drop_sender)
@@ -302,7 +222,7 @@ class WeakSender(Generic[T]):
 
     __slots__ = ("_shared",)
 
-    def __init__(self, shared: _Shared[T]) -> None:
+    def __init__(self, shared: Shared[T]) -> None:
         self._shared = shared
         shared.weak_senders += 1
 
@@ -337,7 +257,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
 
     __slots__ = ("_cursor", "_is_open", "_rest", "_shared", "_slots", "_spent")
 
-    def __init__(self, shared: _Shared[T]) -> None:
+    def __init__(self, shared: Shared[T]) -> None:
         QueuedOperation.__init__(self, shared.items)
         self._shared = shared
         self._slots = shared.slots
@@ -561,27 +481,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
             finalize(shared.closings, lambda: shared.drop_receiver(cursor))
 
 
-@final
-class _NoReceivers(QueuedOperation[None]):
-    """Wait until there is no receiver."""
-
-    __slots__ = ("_shared",)
-
-    def __init__(self, shared: "_Shared[Any]") -> None:
-        QueuedOperation.__init__(self, shared.closings)
-        self._shared = shared
-
-    def __repr__(self) -> str:
-        return f"<closed() of broadcast, {self._shared.receivers} receivers>"
-
-    def poll(self) -> Literal[Pending.PENDING] | None:
-        """See whether there is none; see `Operation.poll`."""
-        if self._shared.receivers:
-            return PENDING
-        self.forget_place()
-        return None
-
-
 def channel(capacity: int) -> Sender[T]:
     """Make a channel without receivers yet.
 
@@ -600,5 +499,5 @@ def channel(capacity: int) -> Sender[T]:
         raise TypeError(f"capacity must be an int, not {capacity!r}")
     if capacity < 1:
         raise ValueError(f"capacity must be 1 or more, not {capacity}")
-    shared: _Shared[T] = _Shared(capacity)
+    shared: Shared[T] = Shared(capacity)
     return Sender(shared)

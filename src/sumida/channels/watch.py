@@ -7,16 +7,14 @@ every message in turn use `broadcast`.
 
 import copy
 import warnings
-from asyncio import AbstractEventLoop
-from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Literal, Self, final
+from typing import TYPE_CHECKING, Generic, Self, final
 
 from sumida._core.finalize import finalize
-from sumida._core.waiters import WaiterQueue
+from sumida.channels._watch import Changed, NoReceivers, State
 from sumida.errors import Closed
-from sumida.operation import PENDING, Operation, Pending, QueuedOperation, Source
+from sumida.operation import Operation, Source
 
 if TYPE_CHECKING:
     from typing import Any
@@ -33,49 +31,6 @@ __all__ = ("Receiver", "Sender", "channel")
 
 
 @final
-class _State(Generic[T]):
-    """What senders and receivers share: a value, and how often it was set."""
-
-    __slots__ = (
-        "changes",
-        "closings",
-        "loop",
-        "receivers",
-        "senders",
-        "value",
-        "version",
-    )
-
-    def __init__(self, value: T) -> None:
-        self.value = value
-        self.version = 0
-        self.senders = 1
-        self.receivers = 0
-        self.changes = WaiterQueue()
-        self.closings = WaiterQueue()
-        self.loop: AbstractEventLoop | None = running_loop()
-
-    def set(self, value: T) -> None:
-        """Store `value` and wake all who wait for a change."""
-        self.changes.check_loop()
-        self.value = value
-        self.version += 1
-        self.changes.wake_all()
-
-    def drop_sender(self) -> None:
-        """Count one sender less."""
-        self.senders -= 1
-        if not self.senders:
-            self.changes.wake_all()
-
-    def drop_receiver(self) -> None:
-        """Count one receiver less."""
-        self.receivers -= 1
-        if not self.receivers:
-            self.closings.wake_all()
-
-
-@final
 class Sender(Generic[T]):
     """The side that sets the value; made by `channel`, more by `clone`.
 
@@ -85,7 +40,7 @@ class Sender(Generic[T]):
 
     __slots__ = ("_is_open", "_state")
 
-    def __init__(self, state: _State[T]) -> None:
+    def __init__(self, state: State[T]) -> None:
         self._state = state
         self._is_open = True
 
@@ -131,7 +86,7 @@ class Sender(Generic[T]):
         """
         return self._state.value
 
-    def _open_state(self, *unsent: T) -> _State[T]:
+    def _open_state(self, *unsent: T) -> State[T]:
         if not self._is_open:
             raise Closed("sender", *unsent)
         return self._state
@@ -230,7 +185,7 @@ class Sender(Generic[T]):
         Cancel safety:
             Safe.
         """
-        return _NoReceivers(self._state)
+        return NoReceivers(self._state)
 
     def clone(self) -> "Sender[T]":
         """Make another sender, which has to be closed as well.
@@ -303,11 +258,11 @@ class Receiver(Source[None], Generic[T]):
 
     __slots__ = ("_changed", "_is_open", "_state")
 
-    def __init__(self, state: _State[T]) -> None:
+    def __init__(self, state: State[T]) -> None:
         self._state = state
         # It knows which version was seen last; it does not know the receiver, so that
         # one that is dropped is collected at once.
-        self._changed = _Changed(state)
+        self._changed = Changed(state)
         self._is_open = True
         state.receivers += 1
 
@@ -467,54 +422,6 @@ class _Values(Generic[T]):
         return self._receiver.borrow_and_update()
 
 
-@final
-class _Changed(QueuedOperation[None]):
-    """Wait for a value that a receiver has not seen."""
-
-    __slots__ = ("_state", "seen")
-
-    def __init__(self, state: "_State[Any]") -> None:
-        QueuedOperation.__init__(self, state.changes)
-        self._state = state
-        self.seen = state.version
-
-    def __repr__(self) -> str:
-        return f"<changed() from version {self.seen} of {self._state.version}>"
-
-    def poll(self) -> Literal[Pending.PENDING] | None:
-        """See whether there is one; see `Operation.poll`."""
-        state = self._state
-        if self.seen != state.version:
-            self.seen = state.version
-            self.forget_place()
-            return None
-        if not state.senders:
-            self.forget_place()
-            raise Closed("watch channel")
-        return PENDING
-
-
-@final
-class _NoReceivers(QueuedOperation[None]):
-    """Wait until nobody watches."""
-
-    __slots__ = ("_state",)
-
-    def __init__(self, state: "_State[Any]") -> None:
-        QueuedOperation.__init__(self, state.closings)
-        self._state = state
-
-    def __repr__(self) -> str:
-        return f"<closed() of watch, {self._state.receivers} receivers>"
-
-    def poll(self) -> Literal[Pending.PENDING] | None:
-        """See whether there is none; see `Operation.poll`."""
-        if self._state.receivers:
-            return PENDING
-        self.forget_place()
-        return None
-
-
 def channel(initial: T) -> tuple[Sender[T], Receiver[T]]:
     """Make a channel that has a value from the start, which counts as seen.
 
@@ -524,5 +431,5 @@ def channel(initial: T) -> tuple[Sender[T], Receiver[T]]:
     Returns:
         The sender and a receiver.
     """
-    state = _State(initial)
+    state = State(initial)
     return Sender(state), Receiver(state)

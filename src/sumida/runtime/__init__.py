@@ -2,3 +2,5 @@
 
 Import from `sumida` what most programs need, or from here what few do.
 """
+
+__all__ = ()

@@ -16,6 +16,7 @@ __all__ = (
     "branch_of",
     "branches_of",
     "close_coroutines",
+    "refuse_once",
     "refuse_twice",
 )
 
@@ -143,6 +144,26 @@ def refuse_twice(things: Sequence[object]) -> None:
             "one object is passed to select for two of its branches",
             "make an operation or a coroutine for each branch",
         )
+
+
+def refuse_once(names: Sequence[Name], things: Sequence[object]) -> None:
+    """Refuse what can be awaited only once, where it would be awaited again.
+
+    Args:
+        names: The branches' names or indices.
+        things: What was passed for each.
+
+    Raises:
+        TypeError: One is a coroutine, or another awaitable of that kind.
+    """
+    for name, thing in zip(names, things, strict=True):
+        if isawaitable(thing) and not isinstance(thing, (Operation, Source, Future)):
+            close_coroutines(things)
+            raise TypeError(
+                f"select.loop branch {name!r} is {thing!r}, which can be awaited only "
+                "once; pass the receiver, interval or token itself, or spawn it in a "
+                "JoinSet and pass the task"
+            )
 
 
 async def _await(awaitable: Awaitable[T]) -> T:

@@ -83,7 +83,7 @@ class WorkerProcess:
             theirs.close()
         # The module waits at exit for those that it knows, and polls them whenever
         # another is started, on any thread; this one is ours to reap.
-        process._children.discard(self._process)  # type: ignore[attr-defined]
+        process._children.discard(self._process)  # type: ignore[attr-defined]  # private
         self.pid = self._process.pid or 0
         self._pidfd = _open_pidfd(self.pid)
 

@@ -2,15 +2,15 @@
 
 from asyncio import Future, get_running_loop
 from collections.abc import Sequence
-from typing import Any, Final, cast, final
+from typing import Any, Final, final
 
 from sumida._core import hooks
 from sumida._core.settle import cancel_and_wait
 from sumida.errors import Closed
-from sumida.operation import PENDING, Operation, spend
+from sumida.operation import BUDGET, PENDING, Operation, budget, spend
 from sumida.runtime._branches import TURN, Name, Run, branches_of, refuse_twice
 
-__all__ = ("positions", "race")
+__all__ = ("POSITIONS", "race")
 
 
 @final
@@ -25,20 +25,8 @@ class _Turns:
 
 _turns = _Turns()
 
-# The names of branches that have none, made once: a range costs 70 ns.
-_POSITIONS: Final = tuple(tuple(range(count)) for count in range(17))
-
-
-def positions(count: int) -> Sequence[int]:
-    """Give the names of `count` branches that are known by their place.
-
-    Args:
-        count: How many.
-
-    Returns:
-        The numbers from 0.
-    """
-    return _POSITIONS[count] if count < len(_POSITIONS) else range(count)
+POSITIONS: Final = tuple(tuple(range(count)) for count in range(9))
+"""The names of so many branches that are known by their place: a range costs 70 ns."""
 
 
 def _ask(
@@ -81,15 +69,28 @@ async def race(
     for thing in things:
         if not isinstance(thing, Operation):
             return await _race_mixed(names, things, biased=biased)
-    operations = cast("Sequence[Operation[Any]]", things)
+    # A `cast` is a call: 40 ns.
+    operations: Sequence[Operation[Any]] = things  # type: ignore[assignment]  # seen above
     first = 0
+    count = len(operations)
     if not biased:
-        first = _turns.next = (_turns.next + 1) % len(operations)
-    if spend():
+        first = _turns.next = (_turns.next + 1) % count
+    # `spend` and `_ask`, spelt out: two calls are a sixth of a select (CPython 3.11).
+    left = budget.left - 1
+    if left:
+        budget.left = left
+    else:
+        budget.left = BUDGET
         await TURN
-    winner = _ask(names, operations, first)
-    if winner is not None:
-        return winner
+    index = first
+    try:
+        for index in range(first - count, first):
+            result = operations[index].poll()
+            if result is not PENDING:
+                return names[index], result
+    except Closed as error:
+        error.branch = names[index]
+        raise
     refuse_twice(operations)
     return await _wait(names, operations, first)
 

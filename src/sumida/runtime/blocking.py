@@ -30,6 +30,7 @@ from sumida.runtime._threads import Threads, current
 
 __all__ = (
     "DEFAULT_THREADS",
+    "KEEP_ALIVE",
     "BlockingPool",
     "StuckWorker",
     "blocking_cancelled",

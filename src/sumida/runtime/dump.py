@@ -15,11 +15,14 @@ from types import (
     FrameType,
     GeneratorType,
 )
-from typing import Any
+from typing import Any, TypeVar
 
 from sumida.operation import Operation
 
 __all__ = ("TaskState", "format_dump", "task_dump", "waits_for")
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def format_dump(loop: asyncio.AbstractEventLoop | None = None) -> str:
     return "\n".join(map(str, task_dump(loop)))
 
 
-def waits_for(task: asyncio.Task[Any]) -> str:
+def waits_for(task: asyncio.Task[T]) -> str:
     """Say in a line what a task waits for, and where.
 
     Args:

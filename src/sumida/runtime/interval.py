@@ -7,7 +7,7 @@ from typing import Final, Literal, final, get_args
 
 from sumida._core.clock import now
 from sumida.operation import PENDING, Operation, Pending, Source
-from sumida.runtime.timers import Sleep
+from sumida.runtime.timers import Sleep, check_moment, check_time
 
 __all__ = ("Interval", "Missed")
 
@@ -16,6 +16,9 @@ Missed = Literal["burst", "delay", "skip"]
 
 # A tick counts as missed when it is later than this, in seconds; Tokio's number.
 _GRACE: Final = 0.005
+
+# Of a period: what a sum of periods may be off by.
+_ROUNDING: Final = 1e-6
 
 
 @final
@@ -31,7 +34,8 @@ class Interval(Source[float]):
             the moment of the first wait.
 
     Raises:
-        ValueError: `period` is not more than 0, or `missed` none of the three.
+        ValueError: `period` is not more than 0, `missed` none of the three, or `start`
+            not a number.
 
     Source:
         `tokio::time::Interval`
@@ -46,6 +50,8 @@ class Interval(Source[float]):
             raise ValueError(f"period must be more than 0 seconds, not {period}")
         if missed not in get_args(Missed):
             raise ValueError(f"missed must be burst, delay or skip, not {missed!r}")
+        if start is not None:
+            check_moment(start)
         self._period = period
         self._missed: Missed = missed
         self._sleep = None if start is None else Sleep(start)
@@ -65,7 +71,7 @@ class Interval(Source[float]):
         return self._missed
 
     @property
-    def sleep(self) -> Sleep:
+    def _sleeping(self) -> Sleep:
         """The wait for the next tick."""
         if self._sleep is None:
             self._sleep = Sleep(now())
@@ -93,7 +99,7 @@ class Interval(Source[float]):
         Returns:
             The time for which it was planned.
         """
-        planned = self.sleep.deadline
+        planned = self._sleeping.deadline
         time = now()
         following = planned + self._period
         if time - planned > _GRACE:
@@ -101,16 +107,16 @@ class Interval(Source[float]):
                 following = time + self._period
             elif self._missed == "skip":
                 following = time + self._period - (time - planned) % self._period
-        self.sleep.reset(following)
+        self._sleeping.reset(following)
         return planned
 
     def reset(self) -> None:
         """Plan the next tick a period from now."""
-        self.sleep.reset(now() + self._period)
+        self._sleeping.reset(now() + self._period)
 
     def reset_immediately(self) -> None:
         """Plan the next tick for now."""
-        self.sleep.reset(now())
+        self._sleeping.reset(now())
 
     def reset_after(self, seconds: float) -> None:
         """Plan the next tick so long from now.
@@ -121,17 +127,20 @@ class Interval(Source[float]):
         Raises:
             ValueError: `seconds` is negative or not a number.
         """
-        if not seconds >= 0:
-            raise ValueError(f"seconds must be 0 or more, not {seconds}")
-        self.sleep.reset(now() + seconds)
+        check_time(seconds)
+        self._sleeping.reset(now() + seconds)
 
     def reset_at(self, deadline: float) -> None:
         """Plan the next tick for a moment.
 
         Args:
             deadline: The moment, in seconds of the loop's clock.
+
+        Raises:
+            ValueError: `deadline` is not a number.
         """
-        self.sleep.reset(deadline)
+        check_moment(deadline)
+        self._sleeping.reset(deadline)
 
     def __aiter__(self) -> AsyncIterator[float]:
         return self
@@ -154,14 +163,18 @@ class _Tick(Operation[float]):
 
     def poll(self) -> float | Literal[Pending.PENDING]:
         """Take the tick if it is due; see `Operation.poll`."""
-        if self._interval.sleep.poll() is PENDING:
+        if self._interval._sleeping.poll() is PENDING:
             return PENDING
-        return self._interval.take()
+        return self._interval._take()
+
+    def is_ready(self) -> bool:
+        """Tell whether the tick is due; see `Operation.is_ready`."""
+        return self._interval._next().is_elapsed
 
     def arm(self, future: Future[object]) -> object:
         """Set a timer; see `Operation.arm`."""
-        return self._interval.sleep.arm(future)
+        return self._interval._sleeping.arm(future)
 
     def disarm(self) -> None:
         """Cancel the timer; see `Operation.disarm`."""
-        self._interval.sleep.disarm()
+        self._interval._sleeping.disarm()

@@ -19,7 +19,7 @@ from sumida.runtime.cpu import shutdown_cpu
 from sumida.runtime.strict import strict_mode
 from sumida.runtime.watchdog import LoopWatchdog
 
-__all__ = ("LoopRun", "make_loop")
+__all__ = ("POOLS_DEADLINE", "LoopRun", "make_loop")
 
 T = TypeVar("T")
 
@@ -117,7 +117,7 @@ class LoopRun:
     def run(
         self,
         main: Coroutine[object, object, T],
-        on_start: Callable[[Task[Any]], object],
+        on_start: Callable[[Task[T]], object],
     ) -> T:
         """Run `main` to its end, then end what it left behind.
 
@@ -130,7 +130,7 @@ class LoopRun:
         """
 
         async def started() -> T:
-            task = asyncio.current_task()
+            task: Task[Any] | None = asyncio.current_task()
             assert task is not None
             on_start(task)
             return await main

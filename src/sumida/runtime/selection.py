@@ -8,13 +8,18 @@ wait for all of several things use a `JoinSet`.
 
 from asyncio import Future
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
-from inspect import isawaitable
 from typing import Any, Final, Generic, Literal, TypeVar, final, overload
 
 from sumida.errors import Closed
-from sumida.operation import Operation, Source
-from sumida.runtime._branches import Name, Watched, branches_of, close_coroutines
-from sumida.runtime._race import positions, race
+from sumida.operation import Source
+from sumida.runtime._branches import (
+    Name,
+    Watched,
+    branches_of,
+    close_coroutines,
+    refuse_once,
+)
+from sumida.runtime._race import POSITIONS, race
 
 __all__ = ("SelectLoop", "select")
 
@@ -39,16 +44,7 @@ class SelectLoop(Generic[T]):
     def __init__(
         self, names: Sequence[Name], things: Sequence[object], *, biased: bool
     ) -> None:
-        for name, thing in zip(names, things, strict=True):
-            if isawaitable(thing) and not isinstance(
-                thing, (Operation, Source, Future)
-            ):
-                close_coroutines(things)
-                raise TypeError(
-                    f"select.loop branch {name!r} is {thing!r}, which can be awaited "
-                    "only once; pass the receiver, interval or token itself, or spawn "
-                    "it in a JoinSet and pass the task"
-                )
+        refuse_once(names, things)
         self._names = list(names)
         self._operations = branches_of(names, things)
         self._biased = biased
@@ -212,6 +208,9 @@ class _Select:
         watched, or a coroutine. A coroutine is started, as a task, when no other
         branch is ready; if it loses it is cancelled and awaited before `select`
         returns, and an error it then raises goes to the loop's exception handler.
+        The losers end before the winner takes effect. Should another task be quicker
+        meanwhile and leave the winner nothing, `select` goes on with the branches that
+        are left.
 
         Selecting over a fresh operation each turn keeps no place in a fair queue (a
         lock, a semaphore, a full channel); one that is kept and passed again does.
@@ -230,7 +229,8 @@ class _Select:
         Raises:
             TypeError: There is no branch, both kinds are mixed, or, when awaited,
                 one cannot be awaited.
-            MisuseError: When awaited, one object is passed twice.
+            MisuseError: When awaited, one object is passed twice (not seen where all
+                are operations and one is ready).
             Closed: When awaited, the source of a branch is closed; `error.branch`
                 says which.
 
@@ -244,7 +244,9 @@ class _Select:
         if not named:
             if not branches:
                 raise TypeError("select needs at least one branch")
-            return race(positions(len(branches)), branches, biased=biased)
+            count = len(branches)
+            names = POSITIONS[count] if count < len(POSITIONS) else range(count)
+            return race(names, branches, biased=biased)
         if branches:
             close_coroutines((*branches, *named.values()))
             raise TypeError(
@@ -287,7 +289,7 @@ class _Select:
             )
         if named:
             return SelectLoop(tuple(named), tuple(named.values()), biased=biased)
-        return SelectLoop(positions(len(branches)), branches, biased=biased)
+        return SelectLoop(range(len(branches)), branches, biased=biased)
 
 
 select: Final = _Select()

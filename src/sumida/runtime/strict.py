@@ -43,7 +43,7 @@ from typing import Final, SupportsIndex, final
 
 from sumida.errors import BlockingCallError
 
-__all__ = ("allow_blocking", "install", "strict_mode")
+__all__ = ("Arguments", "allow_blocking", "install", "strict_mode")
 
 Arguments = tuple[object, ...]
 
@@ -198,7 +198,7 @@ _TRUSTED: Final[Mapping[_Kind, frozenset[str]]] = {
 
 # The frames beyond which a callback's stack is no longer its own: an `import` that
 # runs a whole program is not importing while the program runs.
-_RUN_ONCE: Final[CodeType] = BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
+_RUN_ONCE: Final[CodeType] = BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # private
 _RUNNERS: Final = "asyncio.runners"
 
 

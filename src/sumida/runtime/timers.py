@@ -16,6 +16,32 @@ def _turn() -> Generator[None, None, None]:
     yield
 
 
+def check_moment(deadline: float) -> None:
+    """Refuse what is no moment.
+
+    Args:
+        deadline: In seconds of the loop's clock.
+
+    Raises:
+        ValueError: It is not a number.
+    """
+    if math.isnan(deadline):
+        raise ValueError("deadline must be a number of seconds, not nan")
+
+
+def check_time(seconds: float) -> None:
+    """Refuse what is no length of time.
+
+    Args:
+        seconds: How long.
+
+    Raises:
+        ValueError: It is negative or not a number.
+    """
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+
+
 @final
 class Sleep(Operation[None]):
     """Wait until a moment; made by `sleep` and `sleep_until`.
@@ -59,11 +85,9 @@ class Sleep(Operation[None]):
         Raises:
             ValueError: `deadline` is not a number.
         """
-        if math.isnan(deadline):
-            raise ValueError("deadline must be a number of seconds, not nan")
+        check_moment(deadline)
         self._deadline = deadline
-        if self._handle is not None:
-            self._handle.cancel()
+        if self._future is not None:
             self._schedule()
 
     def __await__(self) -> Generator[object, None, None]:
@@ -76,7 +100,8 @@ class Sleep(Operation[None]):
         """See whether the moment has come; see `Operation.poll`."""
         if now() < self._deadline or not self._has_yielded:
             return PENDING
-        self.disarm()
+        if self._future is not None:
+            self.disarm()
         return None
 
     def arm(self, future: Future[object]) -> object:
@@ -94,7 +119,7 @@ class Sleep(Operation[None]):
         if self._future is not None:
             raise BusyError(
                 f"{self!r} is awaited by two tasks at once",
-                "call sleep() for each task",
+                "make one for each task",
             )
         self._future = future
         self._has_yielded = True
@@ -102,6 +127,9 @@ class Sleep(Operation[None]):
         return self
 
     def _schedule(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
         if self._deadline != math.inf:
             self._handle = call_at(self._deadline, self._wake)
 
@@ -110,8 +138,7 @@ class Sleep(Operation[None]):
         if future is None or future.done():
             return
         if now() < self._deadline:
-            # uvloop's timers may be a millisecond early.
-            self._handle = call_at(self._deadline + 0.001, self._wake)
+            self._schedule()  # the timer was early
             return
         future.set_result(self)
 
@@ -131,10 +158,13 @@ def sleep(seconds: float) -> Sleep:
             for ever.
 
     Returns:
-        An operation. It is never early, and late by no more than the loop is.
+        An operation. It is never early; late by what the loop is late, and on uvloop,
+        which counts milliseconds, by one or two.
 
     Raises:
-        ValueError: `seconds` is negative or not a number.
+        ValueError: `seconds` is negative or not a number. (Tokio's durations cannot be
+            negative, and a negative one is most often a mistake.)
+        MisuseError: No event loop runs here.
 
     Cancel safety:
         Safe.
@@ -142,8 +172,7 @@ def sleep(seconds: float) -> Sleep:
     Source:
         `tokio::time::sleep`
     """
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+    check_time(seconds)
     return Sleep(now() + seconds, has_yielded=seconds > 0)
 
 
@@ -166,6 +195,5 @@ def sleep_until(deadline: float) -> Sleep:
     Source:
         `tokio::time::sleep_until`
     """
-    if math.isnan(deadline):
-        raise ValueError("deadline must be a number of seconds, not nan")
+    check_moment(deadline)
     return Sleep(deadline)

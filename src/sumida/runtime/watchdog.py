@@ -32,7 +32,7 @@ _logger: Final = logging.getLogger("sumida")
 # On asyncio's own loop every callback is called from the one, which is called from
 # the other. uvloop has no Python frames of its own.
 _RUN_HANDLE: Final = asyncio.events.Handle._run.__code__
-_RUN_ONCE: Final[CodeType] = asyncio.base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
+_RUN_ONCE: Final[CodeType] = asyncio.base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # private
 
 _LOOKS: Final = 2
 """How often the loop is looked at within the threshold.

@@ -150,8 +150,7 @@ class CancellationToken(Source[None]):
             TypeError: `coroutine` is none.
 
         Cancel safety:
-            As that of the coroutine: it is cancelled with the caller, and awaited.
-            Safe if that is.
+            Safe if the coroutine is: it is cancelled with the caller, and awaited.
         """
         if not iscoroutine(coroutine):
             raise TypeError(f"run_until_cancelled takes a coroutine, not {coroutine!r}")

@@ -35,7 +35,7 @@ else:
 
     T = TypeVar("T")
 
-__all__ = ("RwLock", "RwLockReadGuard", "RwLockWriteGuard")
+__all__ = ("MAX_READERS", "RwLock", "RwLockReadGuard", "RwLockWriteGuard")
 
 MAX_READERS: Final = (1 << 32) - 1 >> 3
 """How many may read at once, unless told otherwise; Tokio's number."""

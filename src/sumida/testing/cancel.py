@@ -95,7 +95,7 @@ class World(Protocol):
         """Do what is to be cancelled.
 
         Cancel safety:
-            As is to be found out: safe, or not safe.
+            Safe or not safe: that is to be found out.
         """
 
     def wakes(self) -> Sequence[Callable[[], object]]:

@@ -31,8 +31,6 @@ _PATIENCE = 30.0
 class _JumpingSelector(selectors.BaseSelector):
     """Lets the clock jump where another selector would wait."""
 
-    __slots__ = ("_inner", "loop")
-
     def __init__(self) -> None:
         self._inner = selectors.DefaultSelector()
         self.loop: PausedLoop | None = None

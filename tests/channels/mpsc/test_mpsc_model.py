@@ -5,14 +5,10 @@ exactly what was received, who still waits and what was refused.
 """
 
 import asyncio
-from collections import deque
-from dataclasses import dataclass, field
-from typing import Literal
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -23,122 +19,12 @@ from sumida import operation, select
 from sumida.channels import mpsc
 from sumida.errors import Closed, Empty, Full
 from sumida.runtime import _race
+from tests.channels.mpsc.model import Model
 from tests.core.support import of
 
-Kind = Literal["send", "send_many", "reserve", "reserve_many"]
 
-
-@dataclass(eq=False)
-class Waiting:
-    """Somebody who waits for places."""
-
-    kind: Kind
-    task: asyncio.Task[object]
-    places: int
-    items: list[int] = field(default_factory=list)
-
-
-class MpscMachine(RuleBasedStateMachine):
-    """The channel, and the model of it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.problems: list[dict[str, object]] = []
-        self.loop.set_exception_handler(
-            lambda _loop, context: self.problems.append(context)
-        )
-        self.counter = 0
-        self.queue: deque[int] = deque()
-        self.waiting: list[Waiting] = []
-        self.permits: list[mpsc.Permit[int] | mpsc.Permits[int]] = []
-        self.held = 0
-        self.receiving: asyncio.Task[object] | None = None
-        self.receive_limit: int | None = None
-        self.is_closed = False
-        self.other_tx: mpsc.Sender[int]
-        self.other_rx: mpsc.Receiver[int]
-
-    def settle(self) -> None:
-        """Run the loop until nobody moves."""
-
-        async def idle() -> None:
-            for _ in range(12):
-                await asyncio.sleep(0)
-
-        self.loop.run_until_complete(idle())
-
-    def act(self, awaitable: object) -> asyncio.Task[object]:
-        """Start a task and let it go as far as it can."""
-        task = self.loop.create_task(of(awaitable))  # type: ignore[arg-type]
-        self.settle()
-        return task
-
-    def item(self) -> int:
-        """Give a new message."""
-        self.counter += 1
-        return self.counter
-
-    # The model.
-
-    @property
-    def free(self) -> int:
-        """Places neither queued nor held."""
-        return self.capacity - self.held - len(self.queue)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing can come any more."""
-        senders = bool(self.senders) and not self.is_closed
-        return not (senders or self.held or self.waiting)
-
-    def advance(self) -> None:
-        """Serve those who wait for places, then the receiver, until none can go on."""
-        moved = True
-        while moved:
-            moved = False
-            while self.waiting and self.waiting[0].places <= self.free:
-                self.grant(self.waiting.pop(0))
-                moved = True
-            if self.receiving is not None and (self.queue or self.ended):
-                self.deliver(self.receiving, self.receive_limit)
-                self.receiving = None
-                moved = True
-
-    def grant(self, waiting: Waiting) -> None:
-        """Check that a waiter was served."""
-        assert waiting.task.done(), waiting
-        result = waiting.task.result()
-        if isinstance(result, (mpsc.Permit, mpsc.Permits)):
-            self.permits.append(result)
-            self.held += waiting.places
-        else:
-            self.queue.extend(waiting.items)
-
-    def deliver(self, task: asyncio.Task[object], limit: int | None) -> None:
-        """Check that a receiver got what the model says."""
-        assert task.done(), task
-        if limit is not None:
-            expected = [
-                self.queue.popleft() for _ in range(min(limit, len(self.queue)))
-            ]
-            assert task.result() == expected
-        elif self.queue:
-            assert task.result() == self.queue.popleft()
-        else:
-            assert isinstance(task.exception(), Closed)
-
-    def ask(self, kind: Kind, task: asyncio.Task[object], items: list[int]) -> None:
-        """Note that somebody wants places, or was refused."""
-        if self.is_closed:
-            error = task.exception()
-            assert isinstance(error, Closed)
-            assert list(error.unsent) == (items if "send" in kind else [])
-            return
-        self.waiting.append(Waiting(kind, task, len(items), items))
-        self.advance()
-
-    # The rules.
+class MpscMachine(Model):
+    """The rules, and what holds always."""
 
     @initialize(capacity=st.integers(1, 4))
     def make(self, capacity: int) -> None:
@@ -146,7 +32,7 @@ class MpscMachine(RuleBasedStateMachine):
 
         async def build() -> None:
             tx, self.rx = mpsc.channel(capacity)
-            self.senders: list[mpsc.Sender[int]] = [tx]
+            self.senders = [tx]
             self.other_tx, self.other_rx = mpsc.channel(1)
 
         self.capacity = capacity
@@ -336,67 +222,23 @@ class MpscMachine(RuleBasedStateMachine):
         A new sender is let come to its lingering turn, and no further. At the end
         somebody who waits, or was served, may be cancelled before it runs.
         """
-        # Granted, and not run yet: its places are held.
-        granted: list[Waiting] = []
-
-        def give() -> None:
-            while self.waiting and self.waiting[0].places <= self.free:
-                granted.append(self.waiting.pop(0))
-                self.held += granted[-1].places
-
-        def run_granted() -> None:
-            while granted:
-                waiting = granted.pop(0)
-                self.held -= waiting.places
-                self.grant(waiting)
-
-        def try_recv() -> None:
-            if self.queue:
-                assert self.rx.try_recv() == self.queue.popleft()
-                give()
 
         async def main() -> None:
             self.rx._chan.spent = 0  # nobody has to yield
             for step in steps:
                 if step == "try_recv":
-                    try_recv()
-                    continue
-                item = self.item()
-                if step == "send":
-                    task = self.loop.create_task(of(self.senders[0].send(item)))
-                    await asyncio.sleep(0)
-                    run_granted()
-                    if self.is_closed:
-                        assert isinstance(task.exception(), Closed)
-                    else:
-                        self.waiting.append(Waiting("send", task, 1, [item]))
-                        give()
-                        run_granted()
-                    continue
-                try:
-                    self.senders[0].try_send(item)
-                except Closed:
-                    assert self.is_closed
-                except Full:
-                    assert self.waiting or not self.free
+                    self.take_now()
+                elif step == "send":
+                    await self.linger()
                 else:
-                    assert not self.waiting
-                    assert self.free
-                    self.queue.append(item)
-            if victim is not None and (granted or self.waiting):
-                everybody = granted + self.waiting
-                chosen = everybody[victim % len(everybody)]
-                chosen.task.cancel()
-                if chosen in granted:
-                    granted.remove(chosen)
-                    self.held -= chosen.places
-                else:
-                    self.waiting.remove(chosen)
+                    self.put_now()
+            if victim is not None and (self.granted or self.waiting):
+                self.strike(victim)
             for _ in range(takes):
-                try_recv()
+                self.take_now()
 
         self.act(main()).result()
-        run_granted()
+        self.run_granted()
         self.advance()
 
     @precondition(lambda self: self.receiving is None and self.senders)

@@ -1,0 +1,50 @@
+"""A task is made of a fresh coroutine, and of nothing else."""
+
+import asyncio
+
+import pytest
+
+from sumida._core.coroutines import start
+from sumida.errors import MisuseError
+from tests.support import Run
+
+
+async def work() -> int:
+    """Wait a turn."""
+    await asyncio.sleep(0)
+    return 1
+
+
+def test_a_fresh_one_becomes_a_named_task(run: Run) -> None:
+    """With the name that is given."""
+
+    async def main() -> tuple[str, int]:
+        task = start(work(), "named")
+        name = task.get_name()
+        return name, await task
+
+    assert run(main)[1] == 1
+
+
+def test_what_was_started_or_has_ended_is_refused(run: Run) -> None:
+    """It says so, and what to do."""
+
+    async def main() -> None:
+        coroutine = work()
+        task = start(coroutine, None)
+        await asyncio.sleep(0)
+        with pytest.raises(MisuseError, match="started before"):
+            start(coroutine, None)
+        await task
+        with pytest.raises(MisuseError, match="started before"):
+            start(coroutine, None)
+        with pytest.raises(TypeError, match="not 5"):
+            start(5, None)  # type: ignore[arg-type]  # the mistake
+
+    run(main)
+
+
+def test_without_a_loop_it_is_closed() -> None:
+    """So that Python does not warn of it."""
+    with pytest.raises(MisuseError, match="no event loop"):
+        start(work(), None)
