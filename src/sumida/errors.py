@@ -5,7 +5,6 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
 `Error`; a fault of the program is named `...Error`. The tree, as it stands:
 
     SumidaError
-    ├── Aborted
     ├── AlreadyInitialized
     ├── AlreadySent
     ├── Closed
@@ -30,7 +29,6 @@ Each error keeps its facts as attributes, and survives `pickle` and `copy`.
 from typing import final
 
 __all__ = (
-    "Aborted",
     "AccessError",
     "AlreadyInitialized",
     "AlreadySent",
@@ -284,31 +282,6 @@ class AlreadyInitialized(SumidaError):
 
     def __str__(self) -> str:
         return f"{self.what}; the value refused is in error.value"
-
-
-@final
-class Aborted(SumidaError):
-    """A task was cancelled, and so has no result.
-
-    Args:
-        task: The task's name.
-
-    Attributes:
-        task: As above.
-
-    Source:
-        `tokio::task::JoinError::is_cancelled`
-    """
-
-    def __init__(self, task: str) -> None:
-        super().__init__(task)
-        self.task = task
-
-    def __str__(self) -> str:
-        return (
-            f"{self.task} was aborted and has no result; "
-            "take the tasks with join_next() if some may be"
-        )
 
 
 @final

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 
@@ -115,14 +116,14 @@ def test_if_modified_wakes_only_for_true(run: Run) -> None:
     async def main() -> list[object]:
         tx, rx = watch.channel({"level": 1})
 
-        def change(config: dict[str, int], result: object) -> object:
+        def change(result: object, config: dict[str, int]) -> object:
             config["level"] += 1
             return result
 
         with tx, rx:
             seen: list[object] = []
             for result in (True, False, 1, None):
-                seen.append(tx.send_if_modified(lambda c, r=result: change(c, r)))
+                seen.append(tx.send_if_modified(partial(change, result)))
                 seen.append(rx.borrow()["level"])
             rx.mark_unchanged()
 

@@ -134,5 +134,5 @@ def test_what_reached_nobody_fails_the_test(
 def test_the_next_test_does_not_pay(
     fault: str, kind: str, outcomes: dict[str, str]
 ) -> None:
-    """A test that awaits, closes and retrieves everything passes, whatever was before."""
+    """A test that awaits, closes and retrieves all passes, whatever was before."""
     assert outcomes[f"test_clean_after_{fault}[{kind}]"] == ""

@@ -299,17 +299,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
         """Weak senders, which do not."""
         return self._shared.weak_senders
 
-    def same_channel(self, other: "Receiver[T]") -> bool:
-        """Tell whether `other` is of the same channel.
-
-        Args:
-            other: Any broadcast receiver.
-
-        Returns:
-            Whether it is.
-        """
-        return self._shared is other._shared
-
     def resubscribe(self) -> "Receiver[T]":
         """Make another receiver, of all that is sent from now on.
 

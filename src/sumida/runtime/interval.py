@@ -7,7 +7,7 @@ from typing import Final, Literal, final, get_args
 
 from sumida._core.clock import now
 from sumida.operation import PENDING, Operation, Pending, Source
-from sumida.runtime.timers import Sleep, check_moment, check_time
+from sumida.runtime.timers import Sleep
 
 __all__ = ("Interval", "Missed")
 
@@ -16,9 +16,6 @@ Missed = Literal["burst", "delay", "skip"]
 
 # A tick counts as missed when it is later than this, in seconds; Tokio's number.
 _GRACE: Final = 0.005
-
-# Of a period: what a sum of periods may be off by.
-_ROUNDING: Final = 1e-6
 
 
 @final
@@ -34,8 +31,7 @@ class Interval(Source[float]):
             the moment of the first wait.
 
     Raises:
-        ValueError: `period` is not more than 0, `missed` none of the three, or `start`
-            not a number.
+        ValueError: `period` is not more than 0, or `missed` none of the three.
 
     Source:
         `tokio::time::Interval`
@@ -50,8 +46,6 @@ class Interval(Source[float]):
             raise ValueError(f"period must be more than 0 seconds, not {period}")
         if missed not in get_args(Missed):
             raise ValueError(f"missed must be burst, delay or skip, not {missed!r}")
-        if start is not None:
-            check_moment(start)
         self._period = period
         self._missed: Missed = missed
         self._sleep = None if start is None else Sleep(start)
@@ -127,7 +121,8 @@ class Interval(Source[float]):
         Raises:
             ValueError: `seconds` is negative or not a number.
         """
-        check_time(seconds)
+        if not seconds >= 0:
+            raise ValueError(f"seconds must be 0 or more, not {seconds}")
         self._sleeping.reset(now() + seconds)
 
     def reset_at(self, deadline: float) -> None:
@@ -135,11 +130,7 @@ class Interval(Source[float]):
 
         Args:
             deadline: The moment, in seconds of the loop's clock.
-
-        Raises:
-            ValueError: `deadline` is not a number.
         """
-        check_moment(deadline)
         self._sleeping.reset(deadline)
 
     def __aiter__(self) -> AsyncIterator[float]:
@@ -165,11 +156,7 @@ class _Tick(Operation[float]):
         """Take the tick if it is due; see `Operation.poll`."""
         if self._interval._sleeping.poll() is PENDING:
             return PENDING
-        return self._interval._take()
-
-    def is_ready(self) -> bool:
-        """Tell whether the tick is due; see `Operation.is_ready`."""
-        return self._interval._next().is_elapsed
+        return self._interval.take()
 
     def arm(self, future: Future[object]) -> object:
         """Set a timer; see `Operation.arm`."""

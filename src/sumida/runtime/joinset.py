@@ -5,20 +5,18 @@ take the results in the order in which they come. To forget each result as it co
 in a server that runs for months, use a `TaskTracker`.
 """
 
+import asyncio
 from asyncio import CancelledError, Task
-from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine
 from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, final
 
-from sumida._core.cancel import cancel_again
-from sumida._core.coroutines import ended, start
+from sumida._core.coroutines import start
 from sumida._core.waiters import WaiterQueue
-from sumida.errors import Aborted, MisuseError
-from sumida.operation import PENDING, Operation, Pending, QueuedOperation, spend
-from sumida.runtime._branches import TURN
+from sumida.errors import MisuseError
+from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -33,43 +31,56 @@ P = ParamSpec("P")
 
 __all__ = ("JoinSet",)
 
-_MESSAGE = "tasks of a JoinSet failed"
+
+@final
+class _JoinNext(QueuedOperation["Task[T] | None"], Generic[T]):
+    """Take a task that has ended, waiting while there is none."""
+
+    __slots__ = ("_set",)
+
+    def __init__(self, join_set: "JoinSet[T]", waiters: WaiterQueue) -> None:
+        QueuedOperation.__init__(self, waiters)
+        self._set = join_set
+
+    def __repr__(self) -> str:
+        return f"<JoinNext of {self._set!r}>"
+
+    def poll(self) -> Task[T] | Literal[Pending.PENDING] | None:
+        """Take one now, if one has ended; see `Operation.poll`."""
+        if len(self._set) and not self._set.has_finished:
+            return PENDING
+        self.forget_place()
+        return self._set.try_join_next()
 
 
 @final
 class JoinSet(Generic[T]):
     """A set of tasks owned by one block.
 
-    Leaving the block normally joins every task; leaving it by an exception or a cancel
-    aborts every task and waits for it, however often the wait is cancelled. Failures
-    that were not *read* are raised then, in an `ExceptionGroup`, with the block's own
-    error first. A failure is read when its task was taken from the set (`join_next`,
-    `try_join_next`, `async for`), when `join_all` has raised it, or when it is the
-    very exception by which the block is left. A task that was aborted has not failed.
-
-    A task that fails does not end the others, as it does in a `TaskGroup`: take the
-    tasks as they end to act on it. A block that waits for what a failed task should
-    have done waits for ever.
+    Leaving the block normally joins every task; what failed and was not taken by
+    `join_next`, `join_all` or `async for` is raised as an `ExceptionGroup`. Leaving
+    it by an exception or a cancel aborts every task and waits for it. A task that
+    fails does not end the others: take the results to act on it.
 
     Source:
         `tokio::task::JoinSet`
     """
 
-    __slots__ = ("_finished", "_is_closed", "_joiners", "_leavers", "_tasks")
+    __slots__ = ("_finished", "_has_left", "_running", "_tasks", "_waiters")
 
     def __init__(self) -> None:
-        # All that were not taken, in the order of spawning.
+        # All that were not taken, in the order of spawning; this is what keeps a
+        # task alive while it runs.
         self._tasks: dict[Task[T], None] = {}
         # Those of them that have ended, in the order of ending.
         self._finished: deque[Task[T]] = deque()
-        # Who waits for one to end, and who for all.
-        self._joiners = WaiterQueue()
-        self._leavers = WaiterQueue()
-        self._is_closed = False
+        self._running = 0
+        self._waiters = WaiterQueue()
+        self._has_left = False
 
     def __repr__(self) -> str:
-        left = ", left" if self._is_closed else ""
-        return f"<JoinSet {self.running} running, {len(self._finished)} ended{left}>"
+        left = ", left" if self._has_left else ""
+        return f"<JoinSet {self._running} running, {len(self._finished)} ended{left}>"
 
     def __len__(self) -> int:
         """Count the tasks that run or were not taken yet."""
@@ -85,9 +96,9 @@ class JoinSet(Generic[T]):
         return not self._tasks
 
     @property
-    def running(self) -> int:
-        """How many tasks run."""
-        return len(self._tasks) - len(self._finished)
+    def has_finished(self) -> bool:
+        """Whether a task has ended and was not taken yet."""
+        return bool(self._finished)
 
     def spawn(
         self, coroutine: Coroutine[object, object, T], *, name: str | None = None
@@ -103,10 +114,10 @@ class JoinSet(Generic[T]):
 
         Raises:
             TypeError: `coroutine` is none.
-            MisuseError: The block has ended, or is ending by an error; no loop runs;
-                or the coroutine was spawned or started before.
+            MisuseError: The set was left, no loop runs, or the coroutine was started
+                before.
         """
-        if self._is_closed:
+        if self._has_left:
             if iscoroutine(coroutine):
                 coroutine.close()
             raise MisuseError(
@@ -115,20 +126,18 @@ class JoinSet(Generic[T]):
             )
         task = start(coroutine, name)
         self._tasks[task] = None
+        self._running += 1
         task.add_done_callback(self._on_done)
         return task
 
     def _on_done(self, task: Task[T]) -> None:
-        ended(task)
-        tasks = self._tasks
-        if task not in tasks:
-            return  # it was let go of when it had just ended
-        finished = self._finished
-        finished.append(task)
-        if self._joiners.head is not None:
-            self._joiners.serve_first()
-        if self._leavers.head is not None and len(finished) == len(tasks):
-            self._leavers.wake_all()
+        # Not there if it was detached meanwhile.
+        if task in self._tasks:
+            self._running -= 1
+            self._finished.append(task)
+            if self._waiters.head is not None:
+                # Who waits for one takes it; who waits for all looks again.
+                self._waiters.wake_all()
 
     def spawn_blocking(
         self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -158,7 +167,7 @@ class JoinSet(Generic[T]):
         Cancel safety:
             Safe: a task that was not returned stays in the set.
         """
-        return _JoinNext(self, self._joiners)
+        return _JoinNext(self, self._waiters)
 
     def try_join_next(self) -> Task[T] | None:
         """Take a task that has ended, if there is one.
@@ -170,17 +179,12 @@ class JoinSet(Generic[T]):
             return None
         task = self._finished.popleft()
         del self._tasks[task]
-        if not self._tasks:
-            # Whoever waits for one more waits in vain.
-            self._joiners.wake_all()
         return task
 
     def __aiter__(self) -> AsyncIterator[Task[T]]:
         return self
 
     async def __anext__(self) -> Task[T]:
-        if spend():
-            await TURN
         task = self.try_join_next()
         if task is None:
             task = await self.join_next()
@@ -189,33 +193,39 @@ class JoinSet(Generic[T]):
         return task
 
     async def join_all(self) -> list[T]:
-        """Wait for every task that was not taken, and take the results.
+        """Wait for every task, and take the results.
 
         Returns:
             The results in the order of spawning.
 
         Raises:
-            ExceptionGroup: Tasks have no result; all have ended. The errors are in
-                the order of spawning, with `Aborted` for a task that was cancelled.
+            BaseExceptionGroup: Tasks failed; all have ended. One that was aborted
+                counts as a failure, for it has no result: `CancelledError` is in it.
 
         Cancel safety:
             Safe: nothing is taken before all have ended.
         """
         await self._all_ended()
         tasks = list(self._tasks)
-        self._clear()
-        failures = [error for task in tasks if (error := _why_none(task)) is not None]
+        self._tasks.clear()
+        self._finished.clear()
+        errors = [
+            CancelledError(f"{task.get_name()} was aborted")
+            if task.cancelled()
+            else task.exception()
+            for task in tasks
+        ]
+        failures = [error for error in errors if error is not None]
         if failures:
-            raise BaseExceptionGroup(_MESSAGE, failures)
+            raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
         return [task.result() for task in tasks]
 
     def _all_ended(self) -> Operation[None]:
-        return _AllEnded(self, self._leavers)
+        return _AllEnded(self, self._waiters)
 
     def abort_all(self) -> None:
-        """Cancel every task that runs; each stays in the set until it is taken."""
-        # A list, because an eager task may be spawned by what this sets in motion.
-        for task in list(self._tasks):
+        """Cancel every task; each stays in the set until it is joined."""
+        for task in self._tasks:
             task.cancel()
 
     def detach_all(self) -> None:
@@ -225,20 +235,16 @@ class JoinSet(Generic[T]):
         exception handler.
         """
         for task in self._tasks:
-            if task.remove_done_callback(self._on_done):
-                task.add_done_callback(ended)
-        self._clear()
-        self._leavers.wake_all()
-
-    def _clear(self) -> None:
+            if not task.done():
+                _detached.add(task)
+                task.add_done_callback(_detached.discard)
         self._tasks.clear()
         self._finished.clear()
-        self._joiners.wake_all()
+        self._running = 0
+        self._waiters.wake_all()
 
     async def shutdown(self) -> None:
         """Abort every task and wait until all have ended; results are dropped.
-
-        Failures are dropped too. The set can be used again.
 
         Raises:
             CancelledError: The caller was cancelled meanwhile; all have ended.
@@ -246,20 +252,20 @@ class JoinSet(Generic[T]):
         Cancel safety:
             Safe: the cancel is kept, and raised when the last task has ended.
         """
-        was_closed = self._is_closed
         cancelled = await self._abort_and_wait()
-        self._is_closed = was_closed
-        self._take_failures()
+        for task in self._finished:
+            if not task.cancelled():
+                task.exception()  # seen, so that asyncio does not complain
+        self._tasks.clear()
+        self._finished.clear()
         if cancelled is not None:
             raise cancelled
 
     async def _abort_and_wait(self) -> CancelledError | None:
         """Abort and wait, whatever happens; the caller's cancel, if there was one."""
-        # What is spawned from now on would never be aborted.
-        self._is_closed = True
         self.abort_all()
         cancelled: CancelledError | None = None
-        while self.running:
+        while self._running:
             try:
                 await self._all_ended()
             except CancelledError as error:
@@ -267,7 +273,7 @@ class JoinSet(Generic[T]):
         return cancelled
 
     async def __aenter__(self) -> Self:
-        if self._is_closed:
+        if self._has_left:
             raise MisuseError(
                 f"{self!r} is entered again", "make a JoinSet for each block"
             )
@@ -279,130 +285,42 @@ class JoinSet(Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if isinstance(exc, GeneratorExit):
-            # The coroutine is being closed, and cannot wait any more.
-            self._is_closed = True
-            self.abort_all()
-            self.detach_all()
-            return
         cancelled: CancelledError | None = None
-        if exc is None:
-            try:
-                if self.running:
-                    await self._all_ended()
-            except CancelledError as error:
-                cancelled = error
-        if exc is not None or cancelled is not None:
-            cancelled = await self._abort_and_wait() or cancelled
-        self._is_closed = True
-        failures = self._take_failures()
         try:
-            if failures or cancelled is not None:
-                _raise(failures, exc, cancelled)
-        finally:
-            # They lead to this frame.
-            del failures, cancelled, exc
+            if exc is None and self._running:
+                await self._all_ended()
+        except CancelledError as error:
+            cancelled = error
+        if exc is not None or cancelled is not None:
+            later = await self._abort_and_wait()
+            cancelled = later or cancelled
+        self._has_left = True
+        failures = self._take_failures()
+        for failure in failures:
+            if isinstance(failure, (SystemExit, KeyboardInterrupt)):
+                raise failure
+        if not failures:
+            if cancelled is not None:
+                raise cancelled
+            return
+        is_cancel = isinstance(exc, CancelledError)
+        if cancelled is not None or is_cancel:
+            _cancel_again()
+        if exc is not None and not is_cancel:
+            failures.insert(0, exc)
+        raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
 
     def _take_failures(self) -> list[BaseException]:
         """Empty the set; the errors of those that nobody has taken."""
-        failures = [
-            error
-            for task in self._finished
-            if not task.cancelled() and (error := task.exception()) is not None
-        ]
-        self._clear()
+        failures: list[BaseException] = []
+        for task in self._finished:
+            if not task.cancelled():
+                error = task.exception()
+                if error is not None:
+                    failures.append(error)
+        self._tasks.clear()
+        self._finished.clear()
         return failures
-
-
-def _raise(
-    failures: list[BaseException],
-    exc: BaseException | None,
-    cancelled: CancelledError | None,
-) -> None:
-    """End a block with what its tasks, its body and its canceller have to say.
-
-    Args:
-        failures: Errors of tasks that were not read.
-        exc: By what the block is left; it goes on by itself if this returns.
-        cancelled: The cancel that came while the block waited for its tasks.
-    """
-    failures = [failure for failure in failures if failure is not exc]
-    fatal = [one for one in (exc, *failures) if _is_fatal(one)]
-    is_cancel = isinstance(exc, CancelledError)
-    try:
-        if fatal:
-            _report([failure for failure in failures if failure not in fatal])
-            if fatal[0] is not exc:
-                raise fatal[0]
-        elif failures:
-            if is_cancel or cancelled is not None:
-                cancel_again()
-            if exc is not None and not is_cancel:
-                failures.insert(0, exc)
-            raise BaseExceptionGroup(_MESSAGE, failures)
-        elif cancelled is not None:
-            if exc is None:
-                raise cancelled
-            if not is_cancel:
-                cancel_again()
-    finally:
-        del failures, fatal, exc, cancelled
-
-
-def _is_fatal(error: BaseException | None) -> bool:
-    """Tell whether it ends the program, so that it is raised alone."""
-    return isinstance(error, (SystemExit, KeyboardInterrupt))
-
-
-def _report(failures: list[BaseException]) -> None:
-    """Tell of errors that give way to the end of the program."""
-    loop = running_loop()
-    for failure in failures:
-        if loop is not None:
-            message = f"{_MESSAGE} while the program was ending"
-            loop.call_exception_handler({"message": message, "exception": failure})
-
-
-def _why_none(task: Task[Any]) -> BaseException | None:
-    """Give the reason why a task that has ended has no result, if it has none."""
-    return Aborted(task.get_name()) if task.cancelled() else task.exception()
-
-
-@final
-class _JoinNext(QueuedOperation[Task[T] | None], Generic[T]):
-    """Take a task that has ended, waiting while there is none."""
-
-    __slots__ = ("_set",)
-
-    def __init__(self, join_set: JoinSet[T], waiters: WaiterQueue) -> None:
-        self._waiters = waiters
-        self._waiter = None
-        self._set = join_set
-
-    def __repr__(self) -> str:
-        return f"<join_next() of {self._set!r}>"
-
-    def poll(self) -> Task[T] | Literal[Pending.PENDING] | None:
-        """Take one now, if one has ended; see `Operation.poll`."""
-        task = self._set.try_join_next()
-        waiter = self._waiter
-        if task is None and not self._set.is_empty:
-            if waiter is not None:
-                # Somebody was quicker; the place in the queue is kept.
-                waiter.granted = 0
-            return PENDING
-        if waiter is not None and not self.take_grant():
-            self.forget_place()
-        return task
-
-    def is_ready(self) -> bool:
-        """Tell whether there is one, or none will come; see `Operation.is_ready`."""
-        return self._set.is_empty or self._set.running < len(self._set)
-
-    def give_back(self, granted: int) -> None:
-        """Wake the next for the task that this one leaves; see `QueuedOperation`."""
-        if self._set.running < len(self._set):
-            self._waiters.serve_first()
 
 
 @final
@@ -412,8 +330,7 @@ class _AllEnded(QueuedOperation[None]):
     __slots__ = ("_set",)
 
     def __init__(self, join_set: JoinSet[Any], waiters: WaiterQueue) -> None:
-        self._waiters = waiters
-        self._waiter = None
+        QueuedOperation.__init__(self, waiters)
         self._set = join_set
 
     def __repr__(self) -> str:
@@ -421,7 +338,22 @@ class _AllEnded(QueuedOperation[None]):
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """See whether all have ended; see `Operation.poll`."""
-        if self._set.running:
+        if self._set._running:
             return PENDING
         self.forget_place()
         return None
+
+
+_detached: set[Task[Any]] = set()
+"""Tasks that a set let go of: the loop itself would let them be collected."""
+
+
+def _cancel_again() -> None:
+    """Deliver the cancel at the next wait: this time the failures are raised.
+
+    A cancel and an error cannot be raised both. `TaskGroup` does the same from
+    CPython 3.13 on; before, it lost the cancel of a nested group.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.uncancel() >= 0:
+        task.cancel()

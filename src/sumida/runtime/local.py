@@ -4,7 +4,6 @@ A `TaskLocal` is set for a block and gone after it. It is a context variable wit
 scope that cannot be left open, and an error where a default would hide a mistake.
 """
 
-from asyncio import CancelledError
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Final, Generic, TypeVar, final, overload
@@ -55,22 +54,12 @@ class TaskLocalScope(Generic[T]):
         traceback: TracebackType | None,
     ) -> None:
         token, self._token = self._token, None
-        if token is None:
-            raise MisuseError(f"{self!r} is left and was not entered", "use `with`")
-        # Only scopes set it, so another value is that of a scope still entered.
-        is_innermost = self._variable.get(_MISSING) is self._value
+        assert token is not None
         try:
             self._variable.reset(token)
         except ValueError:
-            wrong = "in another task than it was entered in"
-        else:
-            if is_innermost:
-                return
-            wrong = "while a scope entered in it is not"
-        # A cancel is not to be lost in an error of ours.
-        if not isinstance(exc, CancelledError):
             raise MisuseError(
-                f"{self!r} is left {wrong}",
+                f"{self!r} is left in another task than it was entered in",
                 "enter and leave it in one task; do not `yield` inside it",
             ) from exc
 

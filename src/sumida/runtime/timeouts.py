@@ -5,6 +5,7 @@ exact where others are not: on CPython 3.11 `asyncio.wait_for` may swallow a can
 """
 
 import asyncio
+import contextlib
 import math
 from asyncio import CancelledError, Task, TimerHandle
 from types import TracebackType
@@ -12,8 +13,8 @@ from typing import Any, Self, final
 
 from sumida._core.clock import call_at, now
 from sumida.errors import Elapsed, MisuseError
+from sumida.runtime._branches import TURN
 from sumida.runtime.dump import waits_for
-from sumida.runtime.timers import check_moment, check_time
 
 __all__ = ("Timeout", "timeout", "timeout_at")
 
@@ -24,9 +25,8 @@ class Timeout:
 
     When the deadline passes, what the block waits for is cancelled, and `Elapsed` is
     raised where the block ends. Blocks may be nested in any way; a cancel from
-    elsewhere goes through, also in the moment of the deadline. So does an error of the
-    block's own: an `Elapsed` is then its context. A block that never waits cannot be
-    ended, and one that swallows `CancelledError` ends as it likes: see `is_expired`.
+    elsewhere goes through, and so does any other error. A block that never waits
+    cannot be ended, and one that swallows `CancelledError` ends as it likes.
 
     Source:
         `tokio::time::timeout`
@@ -77,8 +77,8 @@ class Timeout:
             ValueError: `deadline` is not a number.
             MisuseError: It has passed already.
         """
-        if deadline is not None:
-            check_moment(deadline)
+        if deadline is not None and math.isnan(deadline):
+            raise ValueError("deadline must be a number of seconds, not nan")
         if self._is_expired:
             raise MisuseError(
                 f"{self!r} is rescheduled after it has expired", "do so before"
@@ -99,14 +99,12 @@ class Timeout:
         if task is None or self._deadline is None:
             return
         if now() < self._deadline:
-            self._schedule()  # the timer was early
+            # uvloop's timers may be a millisecond early.
+            self._handle = call_at(self._deadline + 0.001, self._expire)
             return
         self._handle = None
         self._is_expired = True
-        try:
-            self._waited_for = waits_for(task)
-        except Exception:  # noqa: BLE001  # the repr of anybody's object
-            self._waited_for = "the block"
+        self._waited_for = waits_for(task)
         task.cancel()
 
     async def __aenter__(self) -> Self:
@@ -131,8 +129,6 @@ class Timeout:
             self._handle.cancel()
             self._handle = None
         if task is None or asyncio.current_task() is not task:
-            if isinstance(exc, CancelledError):
-                return  # which is not to be lost in an error of ours
             raise MisuseError(
                 f"{self!r} is left in another task than it was entered in",
                 "enter and leave it in one task; do not `yield` inside it",
@@ -142,28 +138,13 @@ class Timeout:
         if task.uncancel() > self._cancelling:
             return  # somebody else cancels as well, and goes first
         if isinstance(exc, CancelledError):
-            raise self._elapsed() from exc
-        if exc is not None:
-            self._explain(exc)
-
-    def _elapsed(self) -> Elapsed:
-        return Elapsed(now() - self._started, self._waited_for)
-
-    def _explain(self, error: BaseException) -> None:
-        """Let an error that our cancel has led to say so, where it names the cancel."""
-        errors = [error]
-        if isinstance(error, BaseExceptionGroup):
-            errors += error.exceptions
-        for one in errors:
-            seen: BaseException | None = one
-            while seen is not None:
-                context = seen.__context__
-                if isinstance(context, CancelledError):
-                    elapsed = self._elapsed()
-                    elapsed.__cause__ = elapsed.__context__ = context
-                    seen.__context__ = elapsed
-                    break
-                seen = context
+            after = now() - self._started
+            raise Elapsed(after, self._waited_for) from exc
+        if getattr(task, "_must_cancel", False):
+            # Asked for again by a JoinSet that had errors to raise; it was our cancel,
+            # which `uncancel` takes back by itself from CPython 3.13 on.
+            with contextlib.suppress(CancelledError):
+                await TURN
 
 
 def timeout(seconds: float | None) -> Timeout:
@@ -179,7 +160,6 @@ def timeout(seconds: float | None) -> Timeout:
 
     Raises:
         ValueError: `seconds` is negative or not a number.
-        MisuseError: No event loop runs here.
 
     Cancel safety:
         Safe: a cancel from elsewhere goes through, also in the tick of the deadline.
@@ -190,7 +170,8 @@ def timeout(seconds: float | None) -> Timeout:
     started = now()
     if seconds is None:
         return Timeout(None, started)
-    check_time(seconds)
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be 0 or more, or None, not {seconds}")
     return Timeout(started + seconds, started)
 
 
@@ -212,6 +193,6 @@ def timeout_at(deadline: float | None) -> Timeout:
     Source:
         `tokio::time::timeout_at`
     """
-    if deadline is not None:
-        check_moment(deadline)
+    if deadline is not None and math.isnan(deadline):
+        raise ValueError("deadline must be a number of seconds, not nan")
     return Timeout(deadline, now())

@@ -16,32 +16,6 @@ def _turn() -> Generator[None, None, None]:
     yield
 
 
-def check_moment(deadline: float) -> None:
-    """Refuse what is no moment.
-
-    Args:
-        deadline: In seconds of the loop's clock.
-
-    Raises:
-        ValueError: It is not a number.
-    """
-    if math.isnan(deadline):
-        raise ValueError("deadline must be a number of seconds, not nan")
-
-
-def check_time(seconds: float) -> None:
-    """Refuse what is no length of time.
-
-    Args:
-        seconds: How long.
-
-    Raises:
-        ValueError: It is negative or not a number.
-    """
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be 0 or more, not {seconds}")
-
-
 @final
 class Sleep(Operation[None]):
     """Wait until a moment; made by `sleep` and `sleep_until`.
@@ -85,9 +59,11 @@ class Sleep(Operation[None]):
         Raises:
             ValueError: `deadline` is not a number.
         """
-        check_moment(deadline)
+        if math.isnan(deadline):
+            raise ValueError("deadline must be a number of seconds, not nan")
         self._deadline = deadline
-        if self._future is not None:
+        if self._handle is not None:
+            self._handle.cancel()
             self._schedule()
 
     def __await__(self) -> Generator[object, None, None]:
@@ -100,8 +76,7 @@ class Sleep(Operation[None]):
         """See whether the moment has come; see `Operation.poll`."""
         if now() < self._deadline or not self._has_yielded:
             return PENDING
-        if self._future is not None:
-            self.disarm()
+        self.disarm()
         return None
 
     def arm(self, future: Future[object]) -> object:
@@ -119,7 +94,7 @@ class Sleep(Operation[None]):
         if self._future is not None:
             raise BusyError(
                 f"{self!r} is awaited by two tasks at once",
-                "make one for each task",
+                "call sleep() for each task",
             )
         self._future = future
         self._has_yielded = True
@@ -127,9 +102,6 @@ class Sleep(Operation[None]):
         return self
 
     def _schedule(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
         if self._deadline != math.inf:
             self._handle = call_at(self._deadline, self._wake)
 
@@ -138,7 +110,8 @@ class Sleep(Operation[None]):
         if future is None or future.done():
             return
         if now() < self._deadline:
-            self._schedule()  # the timer was early
+            # uvloop's timers may be a millisecond early.
+            self._handle = call_at(self._deadline + 0.001, self._wake)
             return
         future.set_result(self)
 
@@ -158,13 +131,10 @@ def sleep(seconds: float) -> Sleep:
             for ever.
 
     Returns:
-        An operation. It is never early; late by what the loop is late, and on uvloop,
-        which counts milliseconds, by one or two.
+        An operation. It is never early, and late by no more than the loop is.
 
     Raises:
-        ValueError: `seconds` is negative or not a number. (Tokio's durations cannot be
-            negative, and a negative one is most often a mistake.)
-        MisuseError: No event loop runs here.
+        ValueError: `seconds` is negative or not a number.
 
     Cancel safety:
         Safe.
@@ -172,7 +142,8 @@ def sleep(seconds: float) -> Sleep:
     Source:
         `tokio::time::sleep`
     """
-    check_time(seconds)
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be 0 or more, not {seconds}")
     return Sleep(now() + seconds, has_yielded=seconds > 0)
 
 
@@ -195,5 +166,6 @@ def sleep_until(deadline: float) -> Sleep:
     Source:
         `tokio::time::sleep_until`
     """
-    check_moment(deadline)
+    if math.isnan(deadline):
+        raise ValueError("deadline must be a number of seconds, not nan")
     return Sleep(deadline)

@@ -8,7 +8,7 @@ from asyncio import Task
 from collections.abc import Coroutine
 from typing import Any, Literal, TypeVar, final
 
-from sumida._core.coroutines import ended, start
+from sumida._core.coroutines import start
 from sumida._core.waiters import WaiterQueue
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 
@@ -87,18 +87,12 @@ class TaskTracker:
 
         Returns:
             The same.
-
-        Raises:
-            TypeError: It is no task.
         """
-        if not isinstance(task, Task):
-            raise TypeError(f"track takes a task, not {task!r}; use spawn()")
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
 
     def _forget(self, task: Task[Any]) -> None:
-        ended(task)
         self._tasks.discard(task)
         self._look()
 
@@ -106,6 +100,11 @@ class TaskTracker:
         if self._is_closed and not self._tasks:
             self._empties += 1
             self._waiters.wake_all()
+
+    @property
+    def empties(self) -> int:
+        """How often it became closed and empty."""
+        return self._empties
 
     def close(self) -> bool:
         """Let `wait` end when no task is left.
@@ -149,19 +148,18 @@ class _Wait(QueuedOperation[None]):
     __slots__ = ("_since", "_tracker")
 
     def __init__(self, tracker: TaskTracker, waiters: WaiterQueue) -> None:
-        self._waiters = waiters
-        self._waiter = None
+        QueuedOperation.__init__(self, waiters)
         self._tracker = tracker
-        is_now = tracker.is_closed and tracker.is_empty
-        # One less if it is so now: that counts, should it be over when asked.
-        self._since = tracker._empties - is_now
+        self._since = tracker.empties
 
     def __repr__(self) -> str:
         return f"<wait of {self._tracker!r}>"
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """See whether it was; see `Operation.poll`."""
-        if self._tracker._empties == self._since:
+        tracker = self._tracker
+        is_now = tracker.is_closed and tracker.is_empty
+        if not is_now and tracker.empties == self._since:
             return PENDING
         self.forget_place()
         return None

@@ -256,14 +256,17 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
 
     def __aenter__(self) -> "Awaitable[MutexGuard[T]]":
         # The same as to await it, with nothing called that need not be.
+        state = self._state
+        if self._waiter is not None or self._is_held or hooks.observer is not None:
+            return self
+        if state.is_locked:
+            self._is_entered = True
+            return park_awaitable(self)
+        # Who must wait takes its place at once; only who need not yields in its turn.
         left = budget.left - 1
-        if not left or self._waiter is not None or hooks.observer is not None:
+        if not left:
             return self
         budget.left = left
-        state = self._state
-        if state.is_locked or self._is_held:
-            self._is_entered = True
-            return park_awaitable(self) if not self._is_held else self
         state.is_locked = self._is_held = True
         return ready_awaitable(self)
 

@@ -5,7 +5,7 @@ does not wait a `Mutex` is cheaper, and a `watch` channel tells of each change.
 """
 
 from asyncio import Future
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
 
@@ -189,6 +189,12 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
         return f"<{type(self).__name__} {state} of {self._lock!r}>"
 
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[object, None, Self]:
+            """Give itself, and with its own type."""
+            raise NotImplementedError
+
     @property
     def needed(self) -> int:
         """How many permits it waits for."""
@@ -270,19 +276,17 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     def __aenter__(self) -> "Awaitable[Self]":
         # The same as to await it, with nothing called that need not be.
         lock = self._lock
-        left = budget.left - 1
-        if (
-            not left
-            or self._waiter is not None
-            or self._is_held
-            or hooks.observer is not None
-        ):
+        if self._waiter is not None or self._is_held or hooks.observer is not None:
             return cast("Awaitable[Self]", self)
-        budget.left = left
         free = lock._free - self._permits
         if free < 0:
             self._is_entered = True
             return cast("Awaitable[Self]", park_awaitable(self))
+        # Who must wait takes its place at once; only who need not yields in its turn.
+        left = budget.left - 1
+        if not left:
+            return cast("Awaitable[Self]", self)
+        budget.left = left
         lock._free = free
         self._is_held = True
         return ready_awaitable(self)

@@ -93,7 +93,7 @@ class Semaphore:
         Cancel safety:
             Safe: what was given goes to the next in line; the place is lost.
         """
-        if permits != 1:
+        if type(permits) is not int or permits < 0:
             _check("permits", permits)
         return SemaphorePermit(self, permits)
 
@@ -365,20 +365,22 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
     def __aenter__(self) -> "Awaitable[SemaphorePermit]":
         # The same as to await it, with nothing called that need not be.
         semaphore = self._semaphore
-        left = budget.left - 1
         if (
-            not left
-            or self._waiter is not None
+            self._waiter is not None
             or self._is_held
             or semaphore._is_closed
             or hooks.observer is not None
         ):
             return self
-        budget.left = left
         free = semaphore._free - self._permits
         if free < 0:
             self._is_entered = True
             return park_awaitable(self)
+        # Who must wait takes its place at once; only who need not yields in its turn.
+        left = budget.left - 1
+        if not left:
+            return self
+        budget.left = left
         semaphore._free = free
         self._is_held = True
         return ready_awaitable(self)

@@ -29,7 +29,8 @@ _NOT_RUN = re.compile(r"<!-- not run: .*\S.* -->")
 # as a class here and there, so that the rule does not break itself.
 _WORKPLACE = re.compile(
     r"(?<![\w.$}])/(root|work|home/\w+)(/|\b)"
-    r"|\b(help[e]rs?(?! (process|thread))|as an A[I]|A[I][- ](generated|assisted)|language mod[e]l)\b"
+    r"|\b(help[e]rs?(?! (process|thread))|as an A[I])\b"
+    r"|\b(A[I][- ](generated|assisted)|language mod[e]l)\b"
     r"|\b(claud[e]|anthropi[c]|opena[i]|chatgp[t]|copilo[t])\b",
     re.IGNORECASE,
 )

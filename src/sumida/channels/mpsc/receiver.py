@@ -186,7 +186,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
         chan = self._chan
         items = chan.items
         if items.head is not None:
-            __refuse_second_receiver(chan)
+            _refuse_second_receiver(chan)
         chan.credit = 0
         waiter = self._waiter
         if waiter is None:
@@ -367,7 +367,7 @@ class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
     def arm(self, future: Future[object]) -> object:
         """Wait as the one receiver; see `Operation.arm`."""
         chan = self._chan
-        __refuse_second_receiver(chan)
+        _refuse_second_receiver(chan)
         chan.credit = 0
         return QueuedOperation.arm(self, future)
 
@@ -430,7 +430,7 @@ class _ReceiveMany(_ReceiveOperation[list[T], T]):
         return batch
 
 
-def __refuse_second_receiver(chan: Chan[T]) -> None:
+def _refuse_second_receiver(chan: Chan[T]) -> None:
     """Refuse to wait for a message where a task does already.
 
     Args:

@@ -1,0 +1,144 @@
+"""The read-write lock: readers share, writers do not, and nobody starves."""
+
+import asyncio
+
+import pytest
+
+from sumida.errors import MisuseError, ReleasedError, WouldBlock
+from sumida.sync import RwLock, RwLockWriteGuard
+from sumida.testing import cancel_everywhere, turns
+from tests.support import Run
+from tests.sync.worlds import TwoWaiters
+
+
+def test_readers_share_and_a_writer_is_alone(run: Run) -> None:
+    """By try."""
+
+    async def main() -> None:
+        table = RwLock({"a": 1})
+        with table.try_read() as one, table.try_read() as two:
+            assert one.value is two.value
+            with pytest.raises(WouldBlock):
+                table.try_write()
+        with table.try_write() as writer:
+            writer.value = {"b": 2}
+            for attempt in (table.try_read, table.try_write):
+                with pytest.raises(WouldBlock):
+                    attempt()
+        async with table.read() as reader:
+            assert reader.value == {"b": 2}
+
+    run(main)
+
+
+def test_first_come_first_served(run: Run) -> None:
+    """A reader behind a waiting writer waits; without the writer it goes on."""
+
+    async def main() -> list[object]:
+        table = RwLock(0)
+        order: list[object] = []
+
+        async def read(name: str) -> None:
+            async with table.read():
+                order.append(name)
+
+        async def write() -> None:
+            async with table.write():
+                order.append("writer")
+
+        first = await table.read()
+        writer = asyncio.create_task(write())
+        await turns()
+        late = asyncio.create_task(read("late"))
+        await turns()
+        order.append("nobody yet")
+        first.release()
+        await asyncio.wait([writer, late])
+        again = await table.read()
+        writer = asyncio.create_task(write())
+        await turns()
+        later = asyncio.create_task(read("later"))
+        await turns()
+        writer.cancel()
+        await asyncio.wait([later])
+        again.release()
+        return order
+
+    assert run(main) == ["nobody yet", "writer", "late", "later"]
+
+
+def test_downgrade_lets_readers_in_and_no_writer(run: Run) -> None:
+    """The writing guard is released then."""
+
+    async def main() -> list[str]:
+        table = RwLock(0)
+        order: list[str] = []
+
+        async def read() -> None:
+            async with table.read() as guard:
+                order.append(f"read {guard.value}")
+
+        async def write() -> None:
+            async with table.write():
+                order.append("write")
+
+        guard = await table.write()
+        tasks = [asyncio.create_task(read())]
+        await turns()
+        tasks.append(asyncio.create_task(write()))
+        await turns()
+        guard.value = 1
+        reader = guard.downgrade()
+        with pytest.raises(ReleasedError):
+            guard.downgrade()
+        await turns()
+        order.append("still reading")
+        reader.release()
+        await asyncio.wait(tasks)
+        return order
+
+    assert run(main) == ["read 1", "still reading", "write"]
+
+
+def test_misuse_is_refused(run: Run) -> None:
+    """The value without the lock, a guard twice, a bad bound."""
+
+    async def main() -> list[str]:
+        table = RwLock(0, max_readers=2)
+        guard = table.read()
+        with pytest.raises(ReleasedError):
+            _ = guard.value
+        seen = [repr(table)]
+        await guard
+        seen.append(repr(table))
+        with pytest.raises(MisuseError, match="while held"):
+            await guard
+        with table.try_read(), pytest.raises(WouldBlock):
+            table.try_read()
+        guard.release()
+        return seen
+
+    assert run(main) == ["<RwLock 0>", "<RwLock 1 reading, 0 waiting>"]
+    with pytest.raises(ValueError, match="not 0"):
+        RwLock(0, max_readers=0)
+
+
+def world() -> TwoWaiters:
+    """Two writers wait behind a third."""
+    table = RwLock(None)
+    held: list[RwLockWriteGuard[None]] = [table.try_write()]
+
+    def grant() -> None:
+        if held:
+            held.pop().release()
+
+    def give_back(guard: object) -> None:
+        assert isinstance(guard, RwLockWriteGuard)
+        guard.release()
+
+    return TwoWaiters(table.write, grant, give_back)
+
+
+def test_a_cancelled_writer_passes_the_lock_on(run: Run) -> None:
+    """Wherever it strikes."""
+    assert run(cancel_everywhere, world) == 8

@@ -1,0 +1,171 @@
+"""Permits: in order, none lost, none doubled."""
+
+import asyncio
+import gc
+from functools import partial
+
+import pytest
+
+from sumida.errors import Closed, MisuseError, NoPermits, ReleasedError
+from sumida.sync import Semaphore, SemaphorePermit
+from sumida.testing import cancel_everywhere, turns
+from tests.support import Run
+from tests.sync.worlds import TwoWaiters
+
+
+def test_permits_are_taken_and_given_back(run: Run) -> None:
+    """By `async with`, by await and by try."""
+
+    async def main() -> list[int]:
+        slots = Semaphore(3)
+        async with slots.acquire(2) as permit:
+            seen = [slots.available_permits, permit.num_permits]
+        permit = await slots.acquire()
+        with slots.try_acquire(2):
+            seen.append(slots.available_permits)
+            with pytest.raises(NoPermits):
+                slots.try_acquire()
+        permit.release()
+        permit.release()
+        return [*seen, slots.available_permits]
+
+    assert run(main) == [1, 2, 0, 3]
+
+
+def test_the_first_in_line_absorbs_what_comes(run: Run) -> None:
+    """A big request is not starved by small ones, and shows as Tokio's does."""
+
+    async def main() -> list[object]:
+        slots = Semaphore(4)
+        order: list[str] = []
+
+        async def take(name: str, permits: int) -> None:
+            async with slots.acquire(permits):
+                order.append(name)
+
+        big = asyncio.create_task(take("big", 5))
+        await turns()
+        seen: list[object] = [slots.available_permits]
+        small = asyncio.create_task(take("small", 1))
+        await turns()
+        with pytest.raises(NoPermits):
+            slots.try_acquire()
+        slots.add_permits(1)
+        await asyncio.wait([big, small])
+        return [*seen, order, slots.available_permits]
+
+    assert run(main) == [0, ["big", "small"], 5]
+
+
+def test_a_cancelled_request_gives_back_what_it_absorbed(run: Run) -> None:
+    """All of it, to those behind it."""
+
+    async def main() -> int:
+        slots = Semaphore(6)
+        task = asyncio.ensure_future(slots.acquire(8))
+        behind = asyncio.ensure_future(slots.acquire(2))
+        await turns()
+        task.cancel()
+        await turns()
+        permit = await behind
+        permit.release()
+        return slots.available_permits
+
+    assert run(main) == 6
+
+
+def test_close_ends_all_waits(run: Run) -> None:
+    """Those who wait, also one that was served and has not run; held ones stay."""
+
+    async def main() -> list[int]:
+        slots = Semaphore(1)
+        held = await slots.acquire()
+        served = asyncio.ensure_future(slots.acquire())
+        waiting = asyncio.ensure_future(slots.acquire())
+        await turns()
+        held.release()
+        slots.close()
+        for task in (served, waiting):
+            with pytest.raises(Closed):
+                await task
+        with pytest.raises(Closed):
+            slots.try_acquire()
+        assert slots.is_closed
+        seen = [slots.available_permits]
+        slots.add_permits(1)
+        return [*seen, slots.available_permits, slots.forget_permits(5)]
+
+    assert run(main) == [1, 2, 2]
+
+
+def test_permits_can_be_split_merged_and_forgotten(run: Run) -> None:
+    """The sum stays the same until they are forgotten."""
+
+    async def main() -> list[object]:
+        slots = Semaphore(5)
+        permit = await slots.acquire(5)
+        part = permit.split(2)
+        assert part is not None
+        seen: list[object] = [permit.num_permits, part.num_permits, permit.split(9)]
+        part.release()
+        seen.append(slots.available_permits)
+        other = await slots.acquire(2)
+        permit.merge(other)
+        with pytest.raises(ReleasedError):
+            other.forget()
+        with pytest.raises(MisuseError):
+            permit.merge(permit)
+        permit.forget()
+        return [*seen, slots.available_permits]
+
+    assert run(main) == [3, 2, None, 2, 0]
+
+
+def test_misuse_is_refused(run: Run) -> None:
+    """Bad counts, and a permit that is awaited while held."""
+
+    async def main() -> None:
+        slots = Semaphore(1)
+        permit = await slots.acquire()
+        with pytest.raises(MisuseError, match="while held"):
+            await permit
+        permit.release()
+        again = await permit
+        again.release()
+        for bad in (-1, True, "x"):
+            with pytest.raises((TypeError, ValueError), match=str(bad)):
+                slots.acquire(bad)  # type: ignore[arg-type]  # the mistake
+
+    run(main)
+    with pytest.raises(ValueError, match="-1"):
+        Semaphore(-1)
+
+
+def test_a_permit_that_is_collected_goes_back(run: Run) -> None:
+    """With a warning, for it should have been released."""
+
+    async def main() -> int:
+        slots = Semaphore(1)
+        with pytest.warns(ResourceWarning, match="while held"):
+            await slots.acquire()
+            gc.collect()
+        await turns()
+        return slots.available_permits
+
+    assert run(main) == 1
+
+
+def world() -> TwoWaiters:
+    """Two tasks wait for one permit."""
+    slots = Semaphore(0)
+
+    def give_back(permit: object) -> None:
+        assert isinstance(permit, SemaphorePermit)
+        permit.release()
+
+    return TwoWaiters(slots.acquire, partial(slots.add_permits, 1), give_back)
+
+
+def test_a_cancelled_acquire_loses_no_permit(run: Run) -> None:
+    """Wherever it strikes, the permit goes to the next in line."""
+    assert run(cancel_everywhere, world) == 8
