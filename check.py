@@ -85,7 +85,7 @@ QUICK: Final = step(
     *("house and quick tests", "pytest", "-q", "-n2", "-m", "not slow"),
     *("-k", "not uvloop and not eager"),
 )
-STEPS: Final = {
+STEPS: Final[dict[tuple[str, ...], tuple[Step, ...]]] = {
     (): (FORMAT, LINT, *TYPES, TESTS),
     ("ci",): (FORMAT, LINT, *TYPES),
     ("fast",): (

@@ -54,7 +54,9 @@ def lock(call: Callable[[int, int], object], flags: int) -> None:
     call(LOCKED, flags)
 
 
-LOCKED = os.open(os.devnull, os.O_RDWR)
+# One for each process: several run the tests at once.
+LOCKED_FILE = tempfile.TemporaryFile()  # noqa: SIM115  # for as long as the tests run
+LOCKED = LOCKED_FILE.fileno()
 
 CALLS: dict[str, tuple[str, Callable[[], object]]] = {
     "sleep": ("time.sleep", lambda: time.sleep(0.001)),

