@@ -28,7 +28,7 @@ PYTHON: Final = sys.executable
 CODE: Final = ("src", "tests", "bench", "examples", "check.py")
 
 LAYERS: Final = (
-    ("errors",),
+    ("_version", "errors"),
     ("_core",),
     ("operation",),
     ("sync",),

@@ -7,6 +7,8 @@ have the rest: `sumida.runtime`, `sumida.channels`, `sumida.sync`, `sumida.testi
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from sumida._version import __version__ as __version__
+
 if TYPE_CHECKING:
     from sumida.errors import (
         AccessError,

@@ -2,8 +2,8 @@
 
 import argparse
 from collections.abc import Sequence
-from importlib.metadata import version
 
+from sumida._version import __version__
 from sumida.program import run
 
 __all__ = ("main",)
@@ -13,9 +13,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sumida", description="Building blocks for event-driven systems."
     )
-    parser.add_argument(
-        "--version", action="version", version=f"sumida {version('sumida')}"
-    )
+    parser.add_argument("--version", action="version", version=f"sumida {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     demo = commands.add_parser(
         "demo",

@@ -210,6 +210,34 @@ class MpscMachine(Model):
         self.waiting = [other for other in self.waiting if other.task is not task]
         self.advance()
 
+    @rule(
+        steps=st.lists(
+            st.sampled_from(["send", "reserve", "recv", "use", "release", "try_recv"]),
+            min_size=8,
+            max_size=30,
+        )
+    )
+    def several(self, steps: list[str]) -> None:
+        """Do common things in close order, which single rules come to rarely."""
+        for step in steps:
+            match step:
+                case "send" if self.senders:
+                    self.send(0)
+                case "reserve" if self.senders and not self.waiting:
+                    self.reserve()
+                case "recv" if self.receiving is None:
+                    self.receive(None)
+                case "use" if self.permits:
+                    self.use_permit(0)
+                case "release" if self.permits:
+                    self.release_permit(0)
+                case "try_recv" if self.receiving is None:
+                    self.try_recv()
+                case _:
+                    pass
+            self.places_add_up()
+            self.those_who_wait_have_reason_to()
+
     @precondition(lambda self: self.receiving is None and self.senders)
     @rule(
         steps=st.lists(st.sampled_from(["send", "try_send", "try_recv"]), max_size=6),
