@@ -60,11 +60,12 @@ class State(Generic[T]):
 class Changed(QueuedOperation[None]):
     """Wait for a value that a receiver has not seen."""
 
-    __slots__ = ("_state", "seen")
+    __slots__ = ("_state", "is_open", "seen")
 
     def __init__(self, state: State[Any]) -> None:
         QueuedOperation.__init__(self, state.changes)
         self._state = state
+        self.is_open = True
         self.seen = state.version
 
     def __repr__(self) -> str:
@@ -77,10 +78,16 @@ class Changed(QueuedOperation[None]):
             self.seen = state.version
             self.forget_place()
             return None
-        if not state.senders:
+        if not (state.senders and self.is_open):
             self.forget_place()
-            raise Closed("watch channel")
+            raise Closed("watch channel" if self.is_open else "receiver")
         return PENDING
+
+    def close(self) -> None:
+        """Wait no more."""
+        self.is_open = False
+        if self.is_armed:
+            self._state.changes.wake_all()
 
 
 @final

@@ -71,9 +71,10 @@ class _Shot(Generic[T]):
         self.values.wake_all()
 
     def close_receiver(self) -> None:
-        """Let the sender know that nothing is wanted."""
+        """Let the sender, and a task that waits all the same, know of the end."""
         self.is_receiver_closed = True
         self.closings.wake_all()
+        self.values.wake_all()
 
     def abandon(self) -> None:
         """Close for a receiver that nobody has any more."""
@@ -289,6 +290,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
         shot = self._shot
         if not shot.is_receiver_closed:
             shot.closings.check_loop()
+            shot.values.check_loop()
             shot.close_receiver()
 
     def __enter__(self) -> Self:

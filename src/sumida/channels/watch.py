@@ -316,7 +316,8 @@ class Receiver(Source[None], Generic[T]):
             An operation, the same each time.
 
         Raises:
-            Closed: When awaited: all senders are closed and the last value was seen.
+            Closed: When awaited: all senders are closed, or this receiver is, and
+                the last value was seen.
 
         Cancel safety:
             Safe: nothing is counted as seen.
@@ -377,7 +378,9 @@ class Receiver(Source[None], Generic[T]):
         """
         if self._is_open:
             self._state.closings.check_loop()
+            self._state.changes.check_loop()
             self._is_open = False
+            self._changed.close()
             self._state.drop_receiver()
 
     def __aiter__(self) -> "_Values[T]":
