@@ -78,7 +78,8 @@ TYPES: Final = (
     # Apart: they are scripts, and import each other as such.
     step("mypy bench", "mypy", "bench"),
     step("mypy examples", "mypy", "examples"),
-    step("pyright", "pyright", "--warnings"),
+    # It would look at the first Python of the path.
+    step("pyright", "pyright", "--warnings", "--pythonpath", PYTHON),
 )
 TESTS: Final = step("tests", "pytest", "-q", "-n2")
 QUICK: Final = step(
