@@ -2,8 +2,11 @@
 
 import asyncio
 
+import pytest
+
 from sumida._core import hooks
-from sumida.channels import mpsc
+from sumida.channels import broadcast, mpsc
+from sumida.errors import BusyError
 from tests.core.support import cancelled, started, turns
 from tests.support import Run
 
@@ -81,6 +84,32 @@ def test_waits_are_told_in_pairs_however_they_end(run: Run) -> None:
     ends = [who for what, who in listener.told if what == "resumed"]
     assert sorted(waits) == sorted(ends)
     assert set(waits) == {"Receiver", "Send", "ReceiverClosed"}
+
+
+def test_a_wait_that_is_refused_is_told_to_have_ended(run: Run) -> None:
+    """A second task on one receiver: each channel that spells the wait out itself."""
+    listener = Listener()
+
+    async def main() -> None:
+        tx, rx = mpsc.channel(1)
+        with tx, broadcast.channel(1) as news:
+            for receiver in (rx, news.subscribe()):
+                first = await started(receiver.recv())
+                second = await started(receiver.recv())
+                with pytest.raises(BusyError):
+                    await second
+                assert await cancelled(first)
+
+    before = hooks.observe(listener)
+    try:
+        run(main)
+    finally:
+        hooks.observe(before)
+
+    waits = [who for what, who in listener.told if what == "waiting"]
+    ends = [who for what, who in listener.told if what == "resumed"]
+    assert len(waits) >= 2
+    assert sorted(waits) == sorted(ends)
 
 
 def test_what_need_not_wait_tells_nothing(run: Run) -> None:

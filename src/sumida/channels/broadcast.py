@@ -353,22 +353,22 @@ class Receiver(QueuedOperation[T], Generic[T]):
         observer = hooks.observer
         if observer is not None:
             observer.waiting(self)
-        while True:
-            future: Future[object] = Future(loop=loop)
-            self.arm(future)
-            try:
-                yield from future
-                result = self.poll()
-            except BaseException:
+        try:
+            while True:
+                future: Future[object] = Future(loop=loop)
+                self.arm(future)
+                try:
+                    yield from future
+                    result = self.poll()
+                except BaseException:
+                    self.disarm()
+                    raise
+                if result is not PENDING:
+                    return result
                 self.disarm()
-                if observer is not None:
-                    observer.resumed(self)
-                raise
-            if result is not PENDING:
-                if observer is not None:
-                    observer.resumed(self)
-                return result
-            self.disarm()
+        finally:
+            if observer is not None:
+                observer.resumed(self)
 
     def poll(self) -> T | Literal[Pending.PENDING]:
         """Take the next message if there is one; see `Operation.poll`.
