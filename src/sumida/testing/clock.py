@@ -13,6 +13,8 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, TypeVar, final
 
 from sumida.errors import MisuseError
+from sumida.operation import BUDGET, budget
+from sumida.runtime._race import turns
 from sumida.runtime.dump import format_dump
 
 if TYPE_CHECKING:
@@ -198,6 +200,9 @@ async def advance(seconds: float) -> None:
 def run_paused(main: Callable[..., Coroutine[object, object, T]], *args: object) -> T:
     """Run `main` on a loop whose clock jumps to the next timer when nothing runs.
 
+    What is counted for the whole process (the budget of operations, the branch that
+    an unbiased `select` asks first) begins anew, so that two runs are equal.
+
     Args:
         main: An async function.
         *args: Its arguments.
@@ -209,5 +214,7 @@ def run_paused(main: Callable[..., Coroutine[object, object, T]], *args: object)
         MisuseError: Every task waits, no timer is set, and nobody outside comes
             within 30 seconds: a deadlock, with a line on each task.
     """
+    budget.left = BUDGET
+    turns.next = 0
     with asyncio.Runner(loop_factory=PausedLoop) as runner:
         return runner.run(main(*args))

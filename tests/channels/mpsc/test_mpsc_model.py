@@ -38,7 +38,7 @@ class MpscMachine(Model):
         self.capacity = capacity
         # What is counted for the whole process begins the same for each example.
         operation.budget.left = operation.BUDGET
-        _race._turns.next = 0
+        _race.turns.next = 0
         self.loop.run_until_complete(build())
 
     @precondition(lambda self: self.senders)
