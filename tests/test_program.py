@@ -7,7 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -115,13 +115,32 @@ def test_it_runs_outside_of_the_main_thread() -> None:
     assert seen == [5]
 
 
-def test_signal_handlers_are_given_back() -> None:
-    """After the program they are what they were."""
+def test_signal_handlers_are_given_back(request: pytest.FixtureRequest) -> None:
+    """After the program they are what they were: Python's own, not the runner's."""
+    restore = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, restore))
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     sumida.run(give, 1)
 
     after = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert after == before
+
+
+@pytest.mark.parametrize("uvloop", [False, None])
+def test_a_signal_before_the_first_step_of_main_is_not_lost(uvloop: bool | None) -> None:
+    """It cancels main, which has not begun."""
+
+    def main() -> Coroutine[object, object, None]:
+        signal.raise_signal(signal.SIGTERM)
+        return never()
+
+    async def never() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(SystemExit) as caught:
+        sumida.run(main, uvloop=uvloop)
+
+    assert caught.value.code == 128 + signal.SIGTERM
 
 
 PROGRAM = """

@@ -11,7 +11,7 @@ from asyncio import AbstractEventLoop, CancelledError, Task, TimerHandle
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any, Final, TypeVar, final
+from typing import Any, Final, Self, TypeVar, final
 
 from sumida.errors import MisuseError
 from sumida.runtime.run import LoopRun
@@ -71,15 +71,23 @@ class _SignalPolicy:
         self._is_asked_for = True
         return self._token
 
-    def start(self, main: Task[Any]) -> None:
-        """Take the signals over, if this is the main thread."""
-        self._main = main
-        _policy.set(self)
+    def __enter__(self) -> Self:
+        """Take the signals over, if this is the main thread.
+
+        Before the loop runs: `asyncio.Runner` puts its own handler in the place of
+        Python's while it runs, and that must not be what is given back.
+        """
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 self._before[number] = signal.signal(number, self._on_signal)
+        return self
 
-    def stop(self) -> None:
+    def start(self, main: Task[Any]) -> None:
+        """Take charge of `main`; called in its first step."""
+        self._main = main
+        _policy.set(self)
+
+    def __exit__(self, *_: object) -> None:
         """Give the signals back."""
         for number, before in self._before.items():
             signal.signal(number, before)
@@ -99,6 +107,10 @@ class _SignalPolicy:
         self._loop.call_soon_threadsafe(self._deliver, number, self.count)
 
     def _deliver(self, number: int, count: int) -> None:
+        if self._main is None:
+            # Before its first step, in which it may ask for the token.
+            self._loop.call_soon(self._deliver, number, count)
+            return
         if count > 1:
             self._cancel_main()
             return
@@ -184,18 +196,16 @@ def run(  # noqa: PLR0913  # one call configures the program
     with LoopRun(
         uvloop=uvloop, debug=debug, strict=strict, watch_blocking=watch_blocking
     ) as loop_run:
-        coroutine: Coroutine[object, object, T] = main(*args)
-        if not inspect.iscoroutine(coroutine):
-            raise TypeError(f"main must be an async function; it gave {coroutine!r}")
-        policy = _SignalPolicy(loop_run.loop, grace)
-        try:
-            result: T = loop_run.run(coroutine, policy.start)
-        except CancelledError:
-            if policy.last is None:
-                raise
-            raise SystemExit(128 + policy.last) from None
-        finally:
-            policy.stop()
+        with _SignalPolicy(loop_run.loop, grace) as policy:
+            coroutine: Coroutine[object, object, T] = main(*args)
+            if not inspect.iscoroutine(coroutine):
+                raise TypeError(f"main must be an async function; it gave {coroutine!r}")
+            try:
+                result: T = loop_run.run(coroutine, policy.start)
+            except CancelledError:
+                if policy.last is None:
+                    raise
+                raise SystemExit(128 + policy.last) from None
     if policy.first == signal.SIGINT:
         raise SystemExit(128 + policy.first)
     if exit and isinstance(result, int):
