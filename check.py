@@ -34,6 +34,8 @@ LAYERS: Final = (
     ("sync",),
     ("channels",),
     ("runtime",),
+    ("io",),
+    ("net", "process"),
     ("program",),
     ("apps", "testing"),
     ("cli",),

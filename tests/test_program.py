@@ -127,7 +127,9 @@ def test_signal_handlers_are_given_back(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.parametrize("uvloop", [False, None])
-def test_a_signal_before_the_first_step_of_main_is_not_lost(uvloop: bool | None) -> None:
+def test_a_signal_before_the_first_step_of_main_is_not_lost(
+    uvloop: bool | None,
+) -> None:
     """It cancels main, which has not begun."""
 
     def main() -> Coroutine[object, object, None]:

@@ -193,19 +193,21 @@ def run(  # noqa: PLR0913  # one call configures the program
         raise TypeError(f"main must be an async function, not {main!r}; do not call it")
     if not grace >= 0:
         raise ValueError(f"grace must be 0 seconds or more, not {grace}")
-    with LoopRun(
-        uvloop=uvloop, debug=debug, strict=strict, watch_blocking=watch_blocking
-    ) as loop_run:
-        with _SignalPolicy(loop_run.loop, grace) as policy:
-            coroutine: Coroutine[object, object, T] = main(*args)
-            if not inspect.iscoroutine(coroutine):
-                raise TypeError(f"main must be an async function; it gave {coroutine!r}")
-            try:
-                result: T = loop_run.run(coroutine, policy.start)
-            except CancelledError:
-                if policy.last is None:
-                    raise
-                raise SystemExit(128 + policy.last) from None
+    with (
+        LoopRun(
+            uvloop=uvloop, debug=debug, strict=strict, watch_blocking=watch_blocking
+        ) as loop_run,
+        _SignalPolicy(loop_run.loop, grace) as policy,
+    ):
+        coroutine: Coroutine[object, object, T] = main(*args)
+        if not inspect.iscoroutine(coroutine):
+            raise TypeError(f"main must be an async function; it gave {coroutine!r}")
+        try:
+            result: T = loop_run.run(coroutine, policy.start)
+        except CancelledError:
+            if policy.last is None:
+                raise
+            raise SystemExit(128 + policy.last) from None
     if policy.first == signal.SIGINT:
         raise SystemExit(128 + policy.first)
     if exit and isinstance(result, int):

@@ -70,7 +70,7 @@ def _errors(module: ModuleType, root: type[Exception]) -> list[type[Exception]]:
 def check_home(classes: Iterable[type], module: ModuleType) -> Iterator[str]:
     """Find errors that live elsewhere."""
     for cls in classes:
-        if cls.__module__ != module.__name__:
+        if not f"{cls.__module__}.".startswith(f"{module.__name__}."):
             yield (
                 f"{cls.__module__}.{cls.__name__} lives outside of {module.__name__}, "
                 "where users look for it"

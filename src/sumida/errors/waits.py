@@ -1,57 +1,22 @@
-"""Every exception that sumida raises, in one tree.
-
-Catch a leaf where you can act on it, `SumidaError` where you only report. An
-ordinary outcome (a queue that is full, a channel that ended) is named without
-`Error`; a fault of the program is named `...Error`. The tree, as it stands:
-
-    SumidaError
-    ├── AlreadyInitialized
-    ├── AlreadySent
-    ├── Closed
-    ├── Elapsed (also a TimeoutError)
-    ├── Empty
-    ├── Full
-    ├── Lagged
-    ├── NoPermits
-    ├── WouldBlock
-    ├── AccessError (also a LookupError)
-    ├── WorkerDiedError
-    └── MisuseError (also a RuntimeError)
-        ├── BlockingCallError
-        ├── BusyError
-        ├── HeldAcrossAwaitError
-        ├── ReleasedError
-        └── WrongLoopError
-
-Each error keeps its facts as attributes, and survives `pickle` and `copy`.
-"""
+"""Errors of channels, locks, tasks and deadlines."""
 
 from typing import final
+
+from sumida.errors.root import SumidaError
 
 __all__ = (
     "AccessError",
     "AlreadyInitialized",
     "AlreadySent",
-    "BlockingCallError",
-    "BusyError",
     "Closed",
     "Elapsed",
     "Empty",
     "Full",
-    "HeldAcrossAwaitError",
     "Lagged",
-    "MisuseError",
     "NoPermits",
-    "ReleasedError",
-    "SumidaError",
     "WorkerDiedError",
     "WouldBlock",
-    "WrongLoopError",
 )
-
-
-class SumidaError(Exception):
-    """The root of every exception of this library."""
 
 
 @final
@@ -357,49 +322,3 @@ class WorkerDiedError(SumidaError):
             f"the worker process running {self.function} died with exit code "
             f"{self.exit_code}; only this call is lost, the pool replaces the worker"
         )
-
-
-class MisuseError(SumidaError, RuntimeError):
-    """The program asked for something that can only be a mistake.
-
-    Args:
-        what: What was done, with the value.
-        instead: What to do instead.
-
-    Attributes:
-        what: As above.
-        instead: As above.
-    """
-
-    def __init__(self, what: str, instead: str) -> None:
-        super().__init__(what, instead)
-        self.what = what
-        self.instead = instead
-
-    def __str__(self) -> str:
-        return f"{self.what}; {self.instead}"
-
-
-@final
-class BusyError(MisuseError):
-    """Two tasks use at once what only one may use."""
-
-
-@final
-class WrongLoopError(MisuseError):
-    """An object of one event loop is used from another loop or thread."""
-
-
-@final
-class BlockingCallError(MisuseError):
-    """A call that blocks the whole event loop was made on its thread."""
-
-
-@final
-class HeldAcrossAwaitError(MisuseError):
-    """A thread lock was still held when its task was suspended."""
-
-
-@final
-class ReleasedError(MisuseError):
-    """A guard or permit is used after it was given back."""

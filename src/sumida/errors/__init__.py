@@ -1,0 +1,87 @@
+"""Every exception that sumida raises, in one tree.
+
+Catch a leaf where you can act on it, `SumidaError` where you only report. An
+ordinary outcome (a queue that is full, a channel that ended) is named without
+`Error`; a fault of the program is named `...Error`. The tree, as it stands:
+
+    SumidaError
+    ├── AlreadyInitialized
+    ├── AlreadySent
+    ├── Closed
+    ├── ConnectError (also a ConnectionError)
+    ├── Disconnected (also a ConnectionError)
+    ├── Elapsed (also a TimeoutError)
+    ├── Empty
+    ├── Full
+    ├── IncompleteReadError (also an EOFError)
+    ├── Lagged
+    ├── LimitExceededError
+    ├── NoPermits
+    ├── WouldBlock
+    ├── AccessError (also a LookupError)
+    ├── WorkerDiedError
+    └── MisuseError (also a RuntimeError)
+        ├── BlockingCallError
+        ├── BusyError
+        ├── HeldAcrossAwaitError
+        ├── ReleasedError
+        └── WrongLoopError
+
+Each error keeps its facts as attributes, and survives `pickle` and `copy`.
+"""
+
+from sumida.errors.misuse import (
+    BlockingCallError,
+    BusyError,
+    HeldAcrossAwaitError,
+    MisuseError,
+    ReleasedError,
+    WrongLoopError,
+)
+from sumida.errors.root import (
+    SumidaError,
+)
+from sumida.errors.streams import (
+    ConnectError,
+    Disconnected,
+    IncompleteReadError,
+    LimitExceededError,
+)
+from sumida.errors.waits import (
+    AccessError,
+    AlreadyInitialized,
+    AlreadySent,
+    Closed,
+    Elapsed,
+    Empty,
+    Full,
+    Lagged,
+    NoPermits,
+    WorkerDiedError,
+    WouldBlock,
+)
+
+__all__ = (
+    "AccessError",
+    "AlreadyInitialized",
+    "AlreadySent",
+    "BlockingCallError",
+    "BusyError",
+    "Closed",
+    "ConnectError",
+    "Disconnected",
+    "Elapsed",
+    "Empty",
+    "Full",
+    "HeldAcrossAwaitError",
+    "IncompleteReadError",
+    "Lagged",
+    "LimitExceededError",
+    "MisuseError",
+    "NoPermits",
+    "ReleasedError",
+    "SumidaError",
+    "WorkerDiedError",
+    "WouldBlock",
+    "WrongLoopError",
+)

@@ -1,0 +1,117 @@
+"""Errors of streams of bytes: sockets, pipes, files."""
+
+from typing import Self, final
+
+from sumida.errors.root import SumidaError
+
+__all__ = (
+    "ConnectError",
+    "Disconnected",
+    "IncompleteReadError",
+    "LimitExceededError",
+)
+
+
+@final
+class Disconnected(SumidaError, ConnectionError):
+    """The connection broke: the peer reset it, or the network did.
+
+    That the peer ended its side in order is no error but the end of the stream.
+
+    Args:
+        what: The stream.
+        direction: What was being done, "read" or "write".
+        reason: What the system said.
+
+    Attributes:
+        what: As above.
+        direction: As above.
+        reason: As above.
+    """
+
+    def __init__(self, what: str, direction: str, reason: str) -> None:
+        # An OSError takes what it is given for errno, text and file name.
+        super().__init__(f"cannot {direction}, {what} is disconnected: {reason}")
+        self.what = what
+        self.direction = direction
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, str]]:
+        return type(self), (self.what, self.direction, self.reason)
+
+
+@final
+class ConnectError(SumidaError, ConnectionError):
+    """No address of the host answered.
+
+    Args:
+        host: What was asked for.
+        failures: Each address that was tried, and what became of it.
+
+    Attributes:
+        host: As above.
+        failures: As above.
+    """
+
+    def __init__(self, host: str, failures: tuple[str, ...]) -> None:
+        tried = "; ".join(map(str, failures))
+        super().__init__(f"cannot connect to {host}: {tried or 'it has no address'}")
+        self.host = host
+        self.failures = failures
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, tuple[str, ...]]]:
+        return type(self), (self.host, self.failures)
+
+
+@final
+class IncompleteReadError(SumidaError, EOFError):
+    """The stream ended before all was there that was asked for.
+
+    Args:
+        partial: What came before the end, which was taken.
+        expected: How many bytes were asked for; None when it was a separator.
+
+    Attributes:
+        partial: As above.
+        expected: As above.
+
+    Source:
+        `std::io::ErrorKind::UnexpectedEof`
+    """
+
+    def __init__(self, partial: bytes, expected: int | None) -> None:
+        super().__init__(partial, expected)
+        self.partial = partial
+        self.expected = expected
+
+    def __str__(self) -> str:
+        what = "the separator" if self.expected is None else f"{self.expected} bytes"
+        return f"the stream ended after {len(self.partial)} bytes, before {what}"
+
+
+@final
+class LimitExceededError(SumidaError):
+    """More came than was allowed; nothing was taken, and the stream can be read on.
+
+    Args:
+        what: The stream.
+        size: Bytes that are there.
+        limit: Bytes that were allowed.
+
+    Attributes:
+        what: As above.
+        size: As above.
+        limit: As above.
+    """
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(what, size, limit)
+        self.what = what
+        self.size = size
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} has {self.size} bytes and no end within the limit of "
+            f"{self.limit}; raise limit=, or close the stream"
+        )

@@ -1,0 +1,76 @@
+"""Give a connected socket to the event loop."""
+
+import asyncio
+import socket
+import ssl
+
+from sumida.io._engine import Engine
+from sumida.net._connect import show_address
+from sumida.net._options import Options
+from sumida.net._tls import TlsEngine
+
+__all__ = ("attach",)
+
+
+async def attach(  # noqa: PLR0913  # the one place where all of it meets
+    sock: socket.socket,
+    kind: str,
+    options: Options,
+    *,
+    tls: ssl.SSLContext | None = None,
+    server_hostname: str | None = None,
+    is_server: bool = False,
+) -> Engine:
+    """Make an engine for a connected socket, which it owns from now on.
+
+    Args:
+        sock: A connected stream socket.
+        kind: The name of the stream's class, for messages.
+        options: Of the stream.
+        tls: The context of a TLS connection; None for plain.
+        server_hostname: The name that the server's certificate must have.
+        is_server: Whether this side accepted the connection.
+
+    Returns:
+        The engine, connected.
+
+    Raises:
+        Disconnected: The peer has gone already, or the TLS handshake failed.
+
+    Cancel safety:
+        Safe: a cancelled call has closed the socket.
+    """
+    engine: Engine
+    try:
+        options.set_on(sock)
+        address = sock.getsockname() if is_server else sock.getpeername()
+        peer = sock.getpeername() if is_server else address
+        what = f"{kind} {show_address(peer)}"
+        if tls is None:
+            engine = Engine(
+                what,
+                read_timeout=options.read_timeout,
+                write_timeout=options.write_timeout,
+            )
+        else:
+            engine = TlsEngine(
+                what,
+                tls,
+                read_timeout=options.read_timeout,
+                write_timeout=options.write_timeout,
+                server_hostname=server_hostname,
+                is_server=is_server,
+            )
+        sock.setblocking(False)  # noqa: FBT003  # the stdlib's signature
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(lambda: engine, sock)
+    except BaseException:
+        sock.close()
+        raise
+    if isinstance(engine, TlsEngine):
+        try:
+            await engine.handshake()
+        except BaseException:
+            engine.abort()
+            raise
+    return engine
