@@ -1,9 +1,19 @@
 """Room 7, streams and files (rules io-*).
 
-What every stream of bytes can do is in `sumida.io.stream`; sockets are in
-`sumida.net`.
+What every stream of bytes can do, copying between two of them, and a connection in
+memory; sockets are in `sumida.net`.
 """
 
+from sumida.io.copying import copy, copy_bidirectional
+from sumida.io.duplex import DuplexStream, duplex
 from sumida.io.stream import ReadHalf, Stream, WriteHalf
 
-__all__ = ("ReadHalf", "Stream", "WriteHalf")
+__all__ = (
+    "DuplexStream",
+    "ReadHalf",
+    "Stream",
+    "WriteHalf",
+    "copy",
+    "copy_bidirectional",
+    "duplex",
+)

@@ -18,6 +18,7 @@ from typing import Final, cast
 
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import BusyError, Closed, Disconnected, Elapsed
+from sumida.io._sink import Sink
 from sumida.io._waits import End, Room
 
 __all__ = ("HIGH_WATER", "READ_LIMIT", "Engine")
@@ -47,6 +48,8 @@ class Engine(asyncio.Protocol):
         what: As above.
         read_timeout: As above.
         write_timeout: As above.
+        read_limit: Bytes that may wait to be read before reading stops.
+        high_water: Bytes that may wait to be written before writers wait.
         loop: The event loop.
         transport: The transport, once connected.
         size: Bytes that have arrived and were not taken.
@@ -61,6 +64,8 @@ class Engine(asyncio.Protocol):
         is_late_reader: Whether the read deadline has passed.
         is_late_writer: Whether the write deadline has passed.
         on_disconnect: Called when the peer ends its side, or the connection breaks.
+        sink: Takes what arrives in the place of a reader.
+        target_of: What writes here from another engine, and wants to know of room.
         writers: Those who wait for room.
         closers: Those who wait for the end.
     """
@@ -78,6 +83,7 @@ class Engine(asyncio.Protocol):
         "closers",
         "error",
         "has_ended_writing",
+        "high_water",
         "is_closing",
         "is_congested",
         "is_late_reader",
@@ -85,9 +91,12 @@ class Engine(asyncio.Protocol):
         "is_lost",
         "loop",
         "on_disconnect",
+        "read_limit",
         "read_timeout",
         "reader",
+        "sink",
         "size",
+        "target_of",
         "transport",
         "wanted",
         "what",
@@ -101,6 +110,8 @@ class Engine(asyncio.Protocol):
         self.what = what
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
+        self.read_limit = READ_LIMIT
+        self.high_water = HIGH_WATER
         self.loop: AbstractEventLoop = asyncio.get_running_loop()
         self._chunk = b""
         self._buffer: bytearray | None = None
@@ -109,7 +120,7 @@ class Engine(asyncio.Protocol):
         self.reader: Future[object] | None = None
         self._is_direct = False
         self._is_paused = False
-        self._pause_at = READ_LIMIT
+        self._pause_at = self.read_limit
         self._read_due: float | None = None
         self._write_due: float | None = None
         self._timer: TimerHandle | None = None
@@ -121,6 +132,8 @@ class Engine(asyncio.Protocol):
         self.is_congested = False
         self.is_late_reader = False
         self.is_late_writer = False
+        self.sink: Sink | None = None
+        self.target_of: Sink | None = None
         self.on_disconnect: Callable[[], object] | None = None
         self.writers: WaiterQueue | None = None
         self.closers: WaiterQueue | None = None
@@ -150,6 +163,9 @@ class Engine(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Keep `data`, and run who waits for it; see `asyncio.Protocol`."""
+        if self.sink is not None:
+            self.sink.feed(data)
+            return
         if self.size:
             buffer = self._buffer
             if buffer is None:
@@ -161,8 +177,7 @@ class Engine(asyncio.Protocol):
             self._chunk = data
             self.size = len(data)
         if self.size > self._pause_at and not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
+            self._pause()
         if self.reader is not None and self.size >= self.wanted:
             self._wake_reader()
 
@@ -171,6 +186,8 @@ class Engine(asyncio.Protocol):
         self.at_eof = True
         if self.on_disconnect is not None:
             self.on_disconnect()
+        if self.sink is not None:
+            self.sink.end()
         self._wake_reader()
         # Ours stays open until we end it.
         return True
@@ -184,6 +201,10 @@ class Engine(asyncio.Protocol):
             self._timer = None
         if self.on_disconnect is not None and not self.is_closing:
             self.on_disconnect()
+        if self.sink is not None and not self.at_eof:
+            self.sink.lose(exc)
+        if self.target_of is not None:
+            self.target_of.lose(exc)
         self._wake_reader()
         if self.writers is not None:
             self.writers.wake_all()
@@ -197,6 +218,8 @@ class Engine(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let writers go on; see `asyncio.Protocol`."""
         self.is_congested = False
+        if self.target_of is not None:
+            self.target_of.go_on()
         if self.writers is not None:
             self.writers.wake_all()
 
@@ -233,7 +256,7 @@ class Engine(asyncio.Protocol):
         """Forget the future of `wait_for_data`."""
         self.reader = None
         self.wanted = 1
-        self._pause_at = READ_LIMIT
+        self._pause_at = self.read_limit
         self._read_due = None
 
     def _wake_reader(self) -> None:
@@ -325,19 +348,21 @@ class Engine(asyncio.Protocol):
         if not self.is_lost and not self.is_closing:
             self.transport.resume_reading()
 
-    def hold_reading(self) -> bytes:
-        """Take the transport's hand off the descriptor: nothing arrives any more.
+    def _pause(self) -> None:
+        self._is_paused = True
+        self.transport.pause_reading()
 
-        Returns:
-            What had arrived.
-        """
-        if not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
+    def hold(self) -> None:
+        """Let nothing arrive until `let_read`."""
         self._pause_at = -1
-        chunk = self._chunk if self._buffer is None else bytes(self._buffer)
-        self._chunk, self._buffer, self.size = b"", None, 0
-        return chunk
+        if not self._is_paused:
+            self._pause()
+
+    def let_read(self) -> None:
+        """Let bytes arrive again."""
+        self._pause_at = self.read_limit
+        if self._is_paused:
+            self._resume_reading()
 
     # What a writer calls.
 
@@ -382,14 +407,19 @@ class Engine(asyncio.Protocol):
             Safe.
         """
         while self.is_congested and not self.is_lost:
-            await self._wait_in_writers()
+            await self.make_room()
         if self.is_lost and not self.is_closing:
             raise Disconnected(self.what, "write", str(self.error or "it has ended"))
 
-    async def _wait_in_writers(self) -> None:
+    def make_room(self) -> Room:
+        """Give what waits for room.
+
+        Returns:
+            An operation.
+        """
         if self.writers is None:
             self.writers = WaiterQueue()
-        await Room(self, self.writers)
+        return Room(self, self.writers)
 
     async def flush(self) -> None:
         """Wait until all that was written is in the kernel.
@@ -406,10 +436,10 @@ class Engine(asyncio.Protocol):
             self.transport.set_write_buffer_limits(high=0)
             try:
                 while self.is_congested and not self.is_lost:
-                    await self._wait_in_writers()
+                    await self.make_room()
             finally:
                 if not self.is_lost:
-                    self.transport.set_write_buffer_limits(high=HIGH_WATER)
+                    self.transport.set_write_buffer_limits(high=self.high_water)
         if self.is_lost and not self.is_closing:
             raise Disconnected(self.what, "write", str(self.error or "it has ended"))
 

@@ -1,18 +1,28 @@
-"""Room 4, sockets (rules net-*): streams, listeners, servers.
+"""Room 4, sockets (rules net-*): streams, listeners, servers, messages, pools.
 
-`TcpStream.connect` for a client, `serve` for a server. A bare stream carries bytes, not
-messages.
+`TcpStream.connect` for a client, `serve` for a server, `Framed` for messages over
+either: a bare stream carries bytes, and one read is not one message.
 """
 
+from sumida.net.framed import Framed, FramedRead, FramedWrite
+from sumida.net.pool import Lease, Pool, PoolStatus
 from sumida.net.server import Server, StopReport, connection_token, serve
 from sumida.net.tcp import TcpListener, TcpStream
+from sumida.net.udp import UdpSocket
 from sumida.net.unix import UnixListener, UnixStream
 
 __all__ = (
+    "Framed",
+    "FramedRead",
+    "FramedWrite",
+    "Lease",
+    "Pool",
+    "PoolStatus",
     "Server",
     "StopReport",
     "TcpListener",
     "TcpStream",
+    "UdpSocket",
     "UnixListener",
     "UnixStream",
     "connection_token",

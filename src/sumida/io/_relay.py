@@ -1,0 +1,94 @@
+"""Carry bytes from one engine to another, inside the transports' callbacks.
+
+No task runs and nothing is copied: what one transport received the other is given.
+When the receiver is slow the sender is held back. The end of one side becomes the
+end of the other's writing, and the way back goes on.
+"""
+
+from asyncio import Future
+from typing import final
+
+from sumida.errors import Disconnected
+from sumida.io._engine import Engine
+
+__all__ = ("Relay",)
+
+
+@final
+class Relay:
+    """One direction.
+
+    Args:
+        source: Where bytes come from.
+        target: Where they go.
+        done: Set when the source has ended, or with the error that broke either.
+
+    Attributes:
+        count: Bytes handed to the target.
+        has_ended: Whether the source has ended.
+    """
+
+    __slots__ = ("_done", "_is_held", "_source", "_target", "count", "has_ended")
+
+    def __init__(self, source: Engine, target: Engine, done: Future[None]) -> None:
+        self._source = source
+        self._target = target
+        self._done = done
+        self._is_held = False
+        self.count = 0
+        self.has_ended = False
+
+    def __repr__(self) -> str:
+        return f"<Relay {self._source.what} to {self._target.what}, {self.count} bytes>"
+
+    def start(self) -> None:
+        """Begin, with what has arrived already."""
+        source, target = self._source, self._target
+        source.sink = self
+        target.target_of = self
+        if source.size:
+            self.feed(source.take(source.size))
+        if source.at_eof:
+            self.end()
+        elif source.is_lost:
+            self.lose(source.error)
+        elif not target.is_congested:
+            source.let_read()
+
+    def stop(self) -> None:
+        """Leave the engines to themselves; twice does no harm."""
+        self._source.sink = None
+        self._target.target_of = None
+
+    def feed(self, data: bytes) -> None:
+        """Hand on what has arrived."""
+        target = self._target
+        if target.is_lost or target.is_closing:
+            self.lose(target.error)
+            return
+        target.write(data)
+        self.count += len(data)
+        if target.is_congested and not self._is_held:
+            self._is_held = True
+            self._source.hold()
+
+    def go_on(self) -> None:
+        """Read again: the target has room."""
+        if self._is_held:
+            self._is_held = False
+            self._source.let_read()
+
+    def end(self) -> None:
+        """Carry the end of the source across."""
+        self.has_ended = True
+        target = self._target
+        if not (target.is_lost or target.is_closing or target.has_ended_writing):
+            target.end_writing()
+        if not self._done.done():
+            self._done.set_result(None)
+
+    def lose(self, error: BaseException | None) -> None:
+        """Tell that one of the two broke; after the end of both nobody cares."""
+        if not self._done.done():
+            reason = str(error or "it was closed")
+            self._done.set_exception(Disconnected(self._source.what, "copy", reason))

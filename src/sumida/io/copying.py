@@ -1,0 +1,224 @@
+"""Copy from one stream to another, one way or both.
+
+`copy_bidirectional` is a whole proxy: it carries the end of each side across while the
+other direction goes on, and tells how many bytes went each way.
+"""
+
+import asyncio
+import os
+from asyncio import AbstractEventLoop, Future, TimerHandle
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final, Protocol, TypeAlias
+
+from sumida.errors import Elapsed
+from sumida.io._checks import check_timeout
+from sumida.io._engine import Engine
+from sumida.io._relay import Relay
+from sumida.io._splice import CAN_SPLICE, SplicePump
+from sumida.io.stream import Stream
+
+__all__ = ("Readable", "Writable", "copy", "copy_bidirectional")
+
+_CHUNK: Final = 256 * 1024
+"""Bytes read at once."""
+
+_TICKS: Final = 4
+"""How often it is looked within the idle timeout, which is so exact to a quarter."""
+
+_IDLE: Final = -1.0
+"""Stands for the streams' own timeouts."""
+
+
+class Readable(Protocol):
+    """What `copy` reads from: a stream, a half, a file."""
+
+    async def read(self, limit: int) -> bytes:
+        """Give up to `limit` bytes; none at the end."""
+        ...
+
+
+class Writable(Protocol):
+    """What `copy` writes to."""
+
+    async def write_all(self, data: bytes) -> object:
+        """Write all of `data`."""
+        ...
+
+
+async def copy(reader: Readable, writer: Writable, size: int = _CHUNK) -> int:
+    """Copy all that comes until the reader's end.
+
+    The writer is neither flushed nor ended: that is the caller's to say.
+
+    Args:
+        reader: Where bytes come from.
+        writer: Where they go.
+        size: Bytes read at once, 1 or more: as much is kept in memory.
+
+    Returns:
+        How many bytes were copied.
+
+    Raises:
+        ValueError: `size` is less than 1.
+
+    Cancel safety:
+        Not safe: what was read last may not have been written.
+
+    Source:
+        `tokio::io::copy`
+    """
+    if size < 1:
+        raise ValueError(f"size must be 1 byte or more, not {size}")
+    count = 0
+    while data := await reader.read(size):
+        await writer.write_all(data)
+        count += len(data)
+    return count
+
+
+async def copy_bidirectional(
+    a: Stream, b: Stream, *, idle_timeout: float | None = _IDLE
+) -> tuple[int, int]:
+    """Copy both ways until both sides have ended.
+
+    The end of one side ends the writing of the other, and the way back goes on. Two
+    plain sockets on Linux are copied by the kernel (`splice`); everything else is
+    handed from transport to transport. Both streams are flushed, and left for the
+    caller to close; an error or a cancel closes both at once.
+
+    Args:
+        a: One side.
+        b: The other side.
+        idle_timeout: How long no byte may move either way, in seconds; None for
+            ever. The longer of the streams' read timeouts by default.
+
+    Returns:
+        Bytes copied from `a` to `b`, and from `b` to `a`.
+
+    Raises:
+        ValueError: `idle_timeout` is not more than 0.
+        Disconnected: One of the two broke.
+        Elapsed: Nothing moved for too long.
+
+    Cancel safety:
+        Not safe: a cancelled call has closed both streams.
+
+    Source:
+        `tokio::io::copy_bidirectional`
+    """
+    if idle_timeout == _IDLE:
+        times = (a.read_timeout, b.read_timeout)
+        known = [seconds for seconds in times if seconds is not None]
+        idle_timeout = max(known) if len(known) == len(times) else None
+    check_timeout("idle_timeout", idle_timeout)
+    one, other = a._engine, b._engine
+    try:
+        result = await _run(one, other, idle_timeout)
+        for engine in (one, other):
+            if not engine.is_lost:
+                await engine.flush()
+    except BaseException:
+        a.abort()
+        b.abort()
+        raise
+    return result
+
+
+async def _run(
+    one: Engine, other: Engine, idle_timeout: float | None
+) -> tuple[int, int]:
+    """Copy until both have ended, and give back what is borrowed."""
+    loop = asyncio.get_running_loop()
+    ends = (loop.create_future(), loop.create_future())
+    finished: Future[None] = loop.create_future()
+
+    def look(end: Future[None]) -> None:
+        failure = end.exception()
+        if finished.done():
+            return
+        if failure is not None:
+            finished.set_exception(failure)
+        elif all(each.done() for each in ends):
+            finished.set_result(None)
+
+    for end in ends:
+        end.add_done_callback(look)
+    with ExitStack() as stack:
+        there, back = await _pumps(one, other, ends, stack)
+        for pump in (there, back):
+            stack.callback(pump.stop)
+            pump.start()
+        stack.callback(_watch_idle(loop, (there, back), idle_timeout, finished))
+        await finished
+        return there.count, back.count
+
+
+_Pump: TypeAlias = Relay | SplicePump
+
+
+async def _pumps(
+    one: Engine,
+    other: Engine,
+    ends: tuple[Future[None], Future[None]],
+    stack: ExitStack,
+) -> tuple[_Pump, _Pump]:
+    """Make a pump for each direction: in the kernel if that can be done here."""
+    if not (_can_splice(one) and _can_splice(other)):
+        return Relay(one, other, ends[0]), Relay(other, one, ends[1])
+    loop = asyncio.get_running_loop()
+    # What the transports have read or not yet written goes first, through them.
+    one.hold()
+    other.hold()
+    early = (one.take(one.size), other.take(other.size))
+    for target, data in ((other, early[0]), (one, early[1])):
+        if data:
+            target.write(data)
+    for engine in (one, other):
+        await engine.flush()
+    fds: list[int] = []
+    for engine in (one, other):
+        fds.append(os.dup(engine.transport.get_extra_info("socket").fileno()))
+        stack.callback(os.close, fds[-1])
+    there = SplicePump(loop, one, other, (fds[0], fds[1]), ends[0])
+    back = SplicePump(loop, other, one, (fds[1], fds[0]), ends[1])
+    there.count, back.count = len(early[0]), len(early[1])
+    return there, back
+
+
+def _can_splice(engine: Engine) -> bool:
+    """Tell whether nothing but the kernel stands between an engine and its peer."""
+    if not CAN_SPLICE or type(engine) is not Engine or engine.is_lost:
+        return False
+    return engine.transport.get_extra_info("socket") is not None
+
+
+def _watch_idle(
+    loop: AbstractEventLoop,
+    pumps: tuple[_Pump, _Pump],
+    seconds: float | None,
+    finished: Future[None],
+) -> Callable[[], object]:
+    """Fail `finished` when nothing has moved for so long; return what stops that."""
+    if seconds is None:
+        return int
+    moved = (pumps[0].count, pumps[1].count)
+    idle = 0
+    timer: TimerHandle
+
+    def tick() -> None:
+        nonlocal moved, idle, timer
+        now = (pumps[0].count, pumps[1].count)
+        idle = idle + 1 if now == moved else 0
+        moved = now
+        if idle >= _TICKS:
+            if not finished.done():
+                finished.set_exception(Elapsed(seconds, f"bytes on {pumps[0]!r}"))
+            return
+        timer = loop.call_later(seconds / _TICKS, tick)
+
+    def stop() -> None:
+        timer.cancel()
+
+    timer = loop.call_later(seconds / _TICKS, tick)
+    return stop
