@@ -43,6 +43,7 @@ class Engine(asyncio.Protocol):
         what: What it is, for messages: "TcpStream 127.0.0.1:80".
         read_timeout: How long one wait for data may take, in seconds; None for ever.
         write_timeout: How long one wait for room may take, in seconds; None for ever.
+        limit: Bytes that may wait, either way; the usual numbers when None.
 
     Attributes:
         what: As above.
@@ -105,13 +106,18 @@ class Engine(asyncio.Protocol):
     )
 
     def __init__(
-        self, what: str, *, read_timeout: float | None, write_timeout: float | None
+        self,
+        what: str,
+        *,
+        read_timeout: float | None,
+        write_timeout: float | None,
+        limit: int | None = None,
     ) -> None:
         self.what = what
         self.read_timeout = read_timeout
         self.write_timeout = write_timeout
-        self.read_limit = READ_LIMIT
-        self.high_water = HIGH_WATER
+        self.read_limit = limit or READ_LIMIT
+        self.high_water = limit or HIGH_WATER
         self.loop: AbstractEventLoop = asyncio.get_running_loop()
         self._chunk = b""
         self._buffer: bytearray | None = None
@@ -444,14 +450,13 @@ class Engine(asyncio.Protocol):
             raise Disconnected(self.what, "write", str(self.error or "it has ended"))
 
     def watch_writing(self) -> None:
-        """Begin the deadline of one wait for room."""
+        """Begin the deadline of a wait for room."""
         if self.write_timeout is not None:
             self._write_due = due = self.loop.time() + self.write_timeout
             if self._timer is None or self._timer.when() > due:
                 self._set_timer(due)
 
-    # Deadlines: one timer for both, which looks again when it was too early, so that
-    # a wait costs a look at the clock and no timer of its own.
+    # Deadlines: one timer for both, which looks again when it was too early.
 
     def _set_timer(self, due: float) -> None:
         if self._timer is not None:

@@ -48,7 +48,9 @@ class Relay:
         target.target_of = self
         if source.size:
             self.feed(source.take(source.size))
-        if source.at_eof:
+        if target.is_lost or target.transport.is_closing():
+            self.lose(target.error)
+        elif source.at_eof:
             self.end()
         elif source.is_lost:
             self.lose(source.error)

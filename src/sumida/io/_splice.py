@@ -113,13 +113,21 @@ class SplicePump:
 
     def start(self) -> None:
         """Begin."""
-        if self._source.at_eof:
+        source, target = self._source, self._target
+        # The transports see a reset, too, and may be the first.
+        source.sink = target.target_of = self
+        for engine in (source, target):
+            if engine.is_lost or engine.transport.is_closing():
+                self.lose(engine.error)
+                return
+        if source.at_eof:
             self._end()
         else:
             self._watch_source()
 
     def stop(self) -> None:
         """Forget the descriptors and the pipe; twice does no harm."""
+        self._source.sink = self._target.target_of = None
         self._forget_source()
         self._forget_target()
         pipe, self._pipe = self._pipe, None
@@ -155,10 +163,24 @@ class SplicePump:
                 if not self._empty():
                     return
         except OSError as error:
-            self.stop()
-            if not self._done.done():
-                reason = Disconnected(self._source.what, "copy", str(error))
-                self._done.set_exception(reason)
+            self.lose(error)
+
+    def feed(self, data: bytes) -> None:
+        """Refuse: the transport reads nothing."""
+        raise AssertionError(f"{len(data)} bytes came past {self!r}")
+
+    def go_on(self) -> None:
+        """Do nothing: the transport writes nothing."""
+
+    def end(self) -> None:
+        """Do nothing: the end is seen by `splice`."""
+
+    def lose(self, error: BaseException | None) -> None:
+        """Tell that one of the two broke."""
+        self.stop()
+        if not self._done.done():
+            reason = str(error or "it was closed")
+            self._done.set_exception(Disconnected(self._source.what, "copy", reason))
 
     def _fill(self) -> bool:
         """Take from the source; return whether anything came."""

@@ -204,7 +204,12 @@ def duplex(
     check_timeout("write_timeout", write_timeout)
     loop = asyncio.get_running_loop()
     engines = [
-        Engine("DuplexStream", read_timeout=read_timeout, write_timeout=write_timeout)
+        Engine(
+            "DuplexStream",
+            read_timeout=read_timeout,
+            write_timeout=write_timeout,
+            limit=limit,
+        )
         for _ in range(2)
     ]
     transports = [_Transport(loop, engine) for engine in engines]
@@ -213,6 +218,5 @@ def duplex(
     ):
         transport.peer = peer
         transport.set_write_buffer_limits(limit)
-        engine.high_water = engine.read_limit = limit
         engine.connection_made(transport)
     return DuplexStream(engines[0]), DuplexStream(engines[1])
