@@ -42,7 +42,6 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
     """
     engine: Engine
     try:
-        options.set_on(sock)
         address = sock.getsockname() if is_server else sock.getpeername()
         peer = sock.getpeername() if is_server else address
         what = f"{kind} {show_address(peer)}"
@@ -64,6 +63,8 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
         sock.setblocking(False)  # noqa: FBT003  # the stdlib's signature
         loop = asyncio.get_running_loop()
         await loop.connect_accepted_socket(lambda: engine, sock)
+        # After the loop has set what it likes.
+        options.set_on(sock)
     except BaseException:
         sock.close()
         raise

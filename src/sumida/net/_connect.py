@@ -9,6 +9,7 @@ thing, so it is done here for both loops.
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Sequence
 from itertools import chain, zip_longest
@@ -108,6 +109,13 @@ def _interleaved(addresses: Sequence[Address]) -> list[Address]:
     return [each for each in mixed if each is not None]
 
 
+def _tell(address: Address, error: BaseException) -> str:
+    """Say what became of an address: asyncio's own text leaves out the reason."""
+    number = getattr(error, "errno", None)
+    reason = os.strerror(number) if number else str(error)
+    return f"{show_address(address[1])}: {reason}"
+
+
 async def _connect_one(
     address: Address, options: Options, local: tuple[str, int] | None
 ) -> socket.socket:
@@ -151,7 +159,7 @@ async def connect_socket(
         try:
             return await _connect_one(addresses[0], options, local)
         except OSError as error:
-            failure = f"{show_address(addresses[0][1])}: {error}"
+            failure = _tell(addresses[0], error)
             raise ConnectError(f"{host}:{port}", (failure,)) from error
     return await _race(f"{host}:{port}", _interleaved(addresses), options, local)
 
@@ -183,7 +191,7 @@ async def _race(
                 address = attempts[task]
                 error = task.exception()
                 if error is not None:
-                    failures.append(f"{show_address(address[1])}: {error}")
+                    failures.append(_tell(address, error))
                     del attempts[task]
                 elif winner is None:
                     winner = task.result()
