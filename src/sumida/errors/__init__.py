@@ -12,6 +12,9 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
     ├── Disconnected (also a ConnectionError)
     ├── Elapsed (also a TimeoutError)
     ├── Empty
+    ├── FrameError
+    │   ├── FrameTooLargeError
+    │   └── InvalidFrameError
     ├── Full
     ├── IncompleteReadError (also an EOFError)
     ├── Lagged
@@ -44,7 +47,10 @@ from sumida.errors.root import (
 from sumida.errors.streams import (
     ConnectError,
     Disconnected,
+    FrameError,
+    FrameTooLargeError,
     IncompleteReadError,
+    InvalidFrameError,
     LimitExceededError,
 )
 from sumida.errors.waits import (
@@ -72,9 +78,12 @@ __all__ = (
     "Disconnected",
     "Elapsed",
     "Empty",
+    "FrameError",
+    "FrameTooLargeError",
     "Full",
     "HeldAcrossAwaitError",
     "IncompleteReadError",
+    "InvalidFrameError",
     "Lagged",
     "LimitExceededError",
     "MisuseError",

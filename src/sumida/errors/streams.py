@@ -1,15 +1,21 @@
 """Errors of streams of bytes: sockets, pipes, files."""
 
-from typing import Self, final
+from typing import Final, Self, final
 
 from sumida.errors.root import SumidaError
 
 __all__ = (
     "ConnectError",
     "Disconnected",
+    "FrameError",
+    "FrameTooLargeError",
     "IncompleteReadError",
+    "InvalidFrameError",
     "LimitExceededError",
 )
+
+_SHOWN: Final = 64
+"""Bytes of a bad message that its error shows."""
 
 
 @final
@@ -115,3 +121,62 @@ class LimitExceededError(SumidaError):
             f"{self.what} has {self.size} bytes and no end within the limit of "
             f"{self.limit}; raise limit=, or close the stream"
         )
+
+
+class FrameError(SumidaError):
+    """A message that a codec cannot read, or cannot write."""
+
+
+@final
+class FrameTooLargeError(FrameError):
+    """A message is larger than the codec's limit.
+
+    Args:
+        what: What the codec calls it: "frame", "line", "chunk".
+        size: Its size in bytes, or how much of it has come.
+        limit: Bytes that are allowed.
+
+    Attributes:
+        what: As above.
+        size: As above.
+        limit: As above.
+
+    Source:
+        `tokio_util::codec::LengthDelimitedCodecError`
+    """
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        super().__init__(what, size, limit)
+        self.what = what
+        self.size = size
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} of {self.size} bytes is above the limit of "
+            f"{self.limit}; raise the codec's limit, or fix the peer"
+        )
+
+
+@final
+class InvalidFrameError(FrameError):
+    """A message is not what it should be.
+
+    Args:
+        reason: What is wrong with it.
+        data: Its bytes, or those that tell.
+
+    Attributes:
+        reason: As above.
+        data: As above.
+    """
+
+    def __init__(self, reason: str, data: bytes) -> None:
+        super().__init__(reason, data)
+        self.reason = reason
+        self.data = data
+
+    def __str__(self) -> str:
+        start = self.data[:_SHOWN]
+        more = "" if len(self.data) <= _SHOWN else f" and {len(self.data)} bytes in all"
+        return f"{self.reason}: {start!r}{more}"

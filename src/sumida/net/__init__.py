@@ -4,6 +4,16 @@
 either: a bare stream carries bytes, and one read is not one message.
 """
 
+from sumida.net.codec import (
+    AnyDelimiterCodec,
+    BytesCodec,
+    Codec,
+    Decoder,
+    Encoder,
+    JsonLinesCodec,
+    LengthDelimitedCodec,
+    LinesCodec,
+)
 from sumida.net.framed import Framed, FramedRead, FramedWrite
 from sumida.net.pool import Lease, Pool, PoolStatus
 from sumida.net.server import Server, StopReport, connection_token, serve
@@ -12,10 +22,18 @@ from sumida.net.udp import UdpSocket
 from sumida.net.unix import UnixListener, UnixStream
 
 __all__ = (
+    "AnyDelimiterCodec",
+    "BytesCodec",
+    "Codec",
+    "Decoder",
+    "Encoder",
     "Framed",
     "FramedRead",
     "FramedWrite",
+    "JsonLinesCodec",
     "Lease",
+    "LengthDelimitedCodec",
+    "LinesCodec",
     "Pool",
     "PoolStatus",
     "Server",

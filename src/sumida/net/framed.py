@@ -8,12 +8,13 @@ One read is not one message: TCP cuts and joins as it likes. A codec (see
 from asyncio import Future
 from collections import deque
 from collections.abc import Generator, Iterable
-from typing import Final, Generic, Literal, Protocol, TypeVar, final
+from typing import Final, Generic, Literal, TypeVar, final
 
 from sumida.errors import Closed
 from sumida.io._engine import Engine
 from sumida.io._waits import Read, Room
 from sumida.io.stream import ReadHalf, Stream, WriteHalf
+from sumida.net.codec.protocol import Codec, Decoder, Encoder
 from sumida.operation import (
     PENDING,
     Operation,
@@ -25,60 +26,13 @@ from sumida.operation import (
     wait_next_turn,
 )
 
-__all__ = ("Codec", "Decoder", "Encoder", "Framed", "FramedRead", "FramedWrite")
+__all__ = ("Framed", "FramedRead", "FramedWrite")
 
 T = TypeVar("T")
 U = TypeVar("U")
-T_co = TypeVar("T_co", covariant=True)
-U_contra = TypeVar("U_contra", contravariant=True)
 
 _CHUNK: Final = 256 * 1024
 """Bytes taken from the stream at once: all that it keeps."""
-
-
-class Decoder(Protocol[T_co]):
-    """Finds messages in bytes; it never waits and knows no stream."""
-
-    def decode(self, buffer: bytearray) -> T_co | None:
-        """Take the first message off the front of `buffer`.
-
-        Args:
-            buffer: What has arrived; what is used is removed.
-
-        Returns:
-            The message, or None when more must come.
-        """
-        ...
-
-    def decode_eof(self, buffer: bytearray) -> T_co | None:
-        """As `decode`, when nothing more will come; called until it gives None.
-
-        Args:
-            buffer: What is left.
-
-        Returns:
-            A message, or None at the end.
-        """
-        ...
-
-
-class Encoder(Protocol[U_contra]):
-    """Makes bytes of messages."""
-
-    def encode(self, frame: U_contra) -> bytes:
-        """Make the bytes of one message.
-
-        Args:
-            frame: The message.
-
-        Returns:
-            Its bytes.
-        """
-        ...
-
-
-class Codec(Decoder[T_co], Encoder[U_contra], Protocol[T_co, U_contra]):
-    """Both."""
 
 
 class FramedRead(Operation[T], Generic[T]):
