@@ -7,26 +7,25 @@ One read is not one message: TCP cuts and joins as it likes. A codec (see
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Generator, Iterable
-from typing import Final, Generic, Literal, TypeVar, final
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Final, Generic, Literal, NoReturn, Self, TypeVar, final
 
-from sumida.errors import Closed
+from sumida.errors import Closed, ReleasedError
 from sumida.io._engine import Engine
-from sumida.io._waits import Read, Room
+from sumida.io._waits import Read
 from sumida.io.stream import ReadHalf, Stream, WriteHalf
+from sumida.net._frame_writing import FrameWriting
 from sumida.net.codec.protocol import Codec, Decoder, Encoder
 from sumida.operation import (
     PENDING,
     Operation,
     Pending,
     budget,
-    park,
-    ready,
     spend,
-    wait_next_turn,
 )
 
-__all__ = ("Framed", "FramedRead", "FramedWrite")
+__all__ = ("Framed", "FramedParts", "FramedRead", "FramedWrite")
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -34,21 +33,39 @@ U = TypeVar("U")
 _CHUNK: Final = 256 * 1024
 """Bytes taken from the stream at once: all that it keeps."""
 
+_AHEAD: Final = 16 * 1024
+"""Bytes whose messages are found at once, before they are asked for.
+
+A message of a few bytes is an object of fifty: this is what keeps them few.
+"""
+
 
 class FramedRead(Operation[T], Generic[T]):
     """The messages that arrive on a stream; iterate over it, or call `recv`.
 
-    It is itself the operation of `recv`. Only one task may wait on it at a time.
+    It is itself the operation of `recv`, so `select` takes it as it stands. Only one
+    task may wait on it at a time.
+
+    After an error of the codec the next call goes on as the codec can: the lines after
+    one that was too long are read. (Tokio's ends once before it goes on, for a loop
+    there does not stop at an error by itself.) At the end of the stream a message that
+    is not whole is an `IncompleteReadError` of the codec, and then the end.
+
+    What waits is bounded: 16 KiB of messages that were found and not yet asked for, a
+    message that is not whole, and what the stream keeps.
 
     Args:
         reader: A stream, or its reading half; nobody else may read from it.
         decoder: Where messages end.
+        read_buffer: Bytes that come before those of the stream.
 
     Source:
         `tokio_util::codec::FramedRead`
     """
 
     __slots__ = (
+        "_ahead",
+        "_ahead_count",
         "_buffer",
         "_decode_all",
         "_decoder",
@@ -56,34 +73,50 @@ class FramedRead(Operation[T], Generic[T]):
         "_error",
         "_frames",
         "_has_ended",
+        "_is_hungry",
         "_read",
         "_reader",
     )
 
-    def __init__(self, reader: Stream | ReadHalf, decoder: Decoder[T]) -> None:
+    def __init__(
+        self,
+        reader: Stream | ReadHalf,
+        decoder: Decoder[T],
+        *,
+        read_buffer: bytes = b"",
+    ) -> None:
         self._reader = reader
         self._engine: Engine = reader._engine
         self._decoder = decoder
-        self._decode_all = getattr(decoder, "decode_all", None)
+        self._decode_all: Callable[[bytearray], list[T]] | None = getattr(
+            decoder, "decode_all", None
+        )
         self._read = Read(self._engine, _CHUNK)
-        self._buffer = bytearray()
+        self._buffer = bytearray(read_buffer)
         self._frames: deque[T] = deque()
+        # The bytes of what was found at once, and how many messages that was.
+        self._ahead: bytes | bytearray = b""
+        self._ahead_count = 0
+        # What `is_ready` has met, for the next `poll`.
         self._error: Exception | None = None
         self._has_ended = False
+        # Whether the codec has asked for more than there is.
+        self._is_hungry = not read_buffer
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._decoder!r} over {self._reader!r}>"
 
     @property
-    def read_buffer(self) -> bytearray:
-        """What has arrived and is no message yet."""
-        return self._buffer
+    def read_buffer(self) -> bytes:
+        """What has arrived and was not given as a message."""
+        self._go_back()
+        return bytes(self._buffer)
 
     def recv(self) -> Operation[T]:
         """Take the next message, waiting while there is none.
 
         Returns:
-            An operation that gives the message.
+            An operation that gives the message; this object itself.
 
         Raises:
             Closed: When awaited: the stream has ended after the last message.
@@ -106,18 +139,14 @@ class FramedRead(Operation[T], Generic[T]):
             yield None  # type: ignore[unreachable]  # makes it a generator
         if spend():
             yield None
-        result = self.poll()
-        if result is PENDING:
-            result = yield from self._wait()
-        return result
-
-    def _wait(self) -> Generator[object, None, T]:
         while True:
-            data = yield from self._read.__await__()
-            self._decode(data)
             result = self.poll()
             if result is not PENDING:
                 return result
+            # `poll` has found nothing to read, so this waits; no `park`, because a
+            # stream can run a lone reader without a turn of the loop.
+            data = yield from self._read.__await__()
+            self._take(data)
 
     def poll(self) -> T | Literal[Pending.PENDING]:
         """Take a message if one is there; see `Operation.poll`.
@@ -127,38 +156,96 @@ class FramedRead(Operation[T], Generic[T]):
 
         Raises:
             Closed: The stream has ended.
+            ReleasedError: It was given up, by `into_parts`.
         """
         frames = self._frames
-        while not frames:
-            if self._error is not None:
-                error, self._error = self._error, None
-                raise error
+        if frames:
+            return frames.popleft()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+        while True:
+            if not self._is_hungry:
+                frame = self._find()
+                if frame is not None:
+                    return frame
             if self._has_ended:
                 raise Closed(self._engine.what)
             data = self._read.poll()
             if data is PENDING:
                 return PENDING
-            self._decode(data)
-        return frames.popleft()
+            self._take(data)
 
-    def _decode(self, data: bytes) -> None:
-        """Find the messages in what has arrived."""
+    def _take(self, data: bytes) -> None:
+        """Keep what has arrived; nothing is the end."""
+        if data:
+            self._buffer += data
+        else:
+            self._has_ended = True
+        self._is_hungry = False
+
+    def _find(self) -> T | None:
+        """Ask the codec for a message, and for those behind it."""
         buffer = self._buffer
-        frames = self._frames
+        self._ahead_count = 0
+        if self._has_ended:
+            frame = self._decoder.decode_eof(buffer)
+        else:
+            frame = self._decoder.decode(buffer)
+            if frame is not None and buffer and self._decode_all is not None:
+                self._find_ahead(self._decode_all, frame)
+        if frame is None:
+            self._is_hungry = True
+        return frame
+
+    def _find_ahead(self, decode_all: Callable[[bytearray], list[T]], frame: T) -> None:
+        ahead = self._buffer[:_AHEAD]
+        rest = bytearray(ahead)
         try:
-            if data:
-                buffer += data
-                if self._decode_all is not None:
-                    frames.extend(self._decode_all(buffer))
-                    return
-                decode = self._decoder.decode
-            else:
-                self._has_ended = True
-                decode = self._decoder.decode_eof
-            while (frame := decode(buffer)) is not None:
-                frames.append(frame)
-        except Exception as error:  # noqa: BLE001  # it is the next call's
-            self._error = error
+            frames = decode_all(rest)
+        except Exception:
+            # It is not to raise; but if it does, `frame` is still there to be taken.
+            self._frames.append(frame)
+            raise
+        used = len(ahead) - len(rest)
+        if used:
+            del self._buffer[:used]
+            del ahead[used:]
+            self._ahead = ahead
+            self._ahead_count = len(frames)
+            self._frames.extend(frames)
+
+    def _go_back(self) -> None:
+        """Make bytes again of the messages that were found ahead and not given."""
+        frames = self._frames
+        # -1 if there is one before them, which `is_ready` has put there.
+        taken = self._ahead_count - len(frames)
+        if len(frames) > (taken < 0):
+            # The codec is as it was then, for finding ahead changes nothing in it.
+            rest = bytearray(self._ahead)
+            for _ in range(taken):
+                self._decoder.decode(rest)
+            self._buffer[:0] = rest
+            self._is_hungry = False
+            self._ahead_count = 0
+            while len(frames) > (taken < 0):
+                frames.pop()
+
+    def is_ready(self) -> bool:
+        """Tell whether a whole message is there; see `Operation.is_ready`.
+
+        Half a message wakes a `select`, too, and must not end its coroutines.
+        """
+        if not self._frames and self._error is None:
+            try:
+                frame = self.poll()
+            except Exception as error:  # noqa: BLE001  # `poll` is to raise it
+                self._error = error
+                return True
+            if frame is PENDING:
+                return False
+            self._frames.appendleft(frame)
+        return True
 
     def arm(self, future: Future[object]) -> object:
         """Wait for bytes; see `Operation.arm`."""
@@ -168,7 +255,7 @@ class FramedRead(Operation[T], Generic[T]):
         """Wait no longer; see `Operation.disarm`."""
         self._read.disarm()
 
-    def __aiter__(self) -> "FramedRead[T]":
+    def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> T:
@@ -183,90 +270,14 @@ class FramedRead(Operation[T], Generic[T]):
             raise StopAsyncIteration from None
 
 
-class _Writing(Generic[T]):
-    """Messages that are written to a stream."""
-
-    __slots__ = ()
-
-    _encoder: Encoder[T]
-    _output: Engine
-    _pending: list[bytes]
-
-    def send(self, frame: T) -> Operation[None]:
-        """Write one message, waiting while the peer does not read.
-
-        Done means handed over, with what `feed` had gathered before it; see `flush`.
-
-        Args:
-            frame: The message.
-
-        Returns:
-            An operation, spent once it is done.
-
-        Raises:
-            Exception: What the codec raises at a message that it cannot write.
-            Closed: When awaited: this side has closed the stream.
-            Disconnected: When awaited: the connection is gone.
-            Elapsed: When awaited: there was no room within the write timeout.
-
-        Cancel safety:
-            Safe: a cancelled call, or one that loses a `select`, has written nothing.
-        """
-        return _Send(self._output, self._pending, self._encoder.encode(frame))
-
-    def send_many(self, frames: Iterable[T]) -> Operation[None]:
-        """Write several messages at once; as `send`.
-
-        Args:
-            frames: The messages, in order.
-
-        Returns:
-            An operation, spent once it is done.
-
-        Raises:
-            Exception: What the codec raises at a message that it cannot write.
-            Closed: As for `send`, and so `Disconnected`, `Elapsed`.
-
-        Cancel safety:
-            Safe: as `send`, for all of them.
-        """
-        encode = self._encoder.encode
-        data = b"".join([encode(frame) for frame in frames])
-        return _Send(self._output, self._pending, data)
-
-    def feed(self, frame: T) -> None:
-        """Gather a message, to be written with the next `send` or `flush`.
-
-        Args:
-            frame: The message.
-
-        Raises:
-            Exception: What the codec raises at a message that it cannot write.
-        """
-        self._pending.append(self._encoder.encode(frame))
-
-    async def flush(self) -> None:
-        """Write what was fed, and wait until all is in the kernel.
-
-        Raises:
-            Closed: This side has closed the stream.
-            Disconnected: The connection is gone.
-            Elapsed: It takes longer than the write timeout.
-
-        Cancel safety:
-            Safe: call it again to wait on.
-        """
-        if self._pending:
-            await _Send(self._output, self._pending, b"")
-        await self._output.flush()
-
-
-class FramedWrite(_Writing[T], Generic[T]):
+@final
+class FramedWrite(FrameWriting[T], Generic[T]):
     """The messages that are written to a stream.
 
     Args:
         writer: A stream, or its writing half.
         encoder: Makes bytes of them.
+        write_buffer: Bytes to be written before them, as if they were fed.
 
     Source:
         `tokio_util::codec::FramedWrite`
@@ -274,99 +285,121 @@ class FramedWrite(_Writing[T], Generic[T]):
 
     __slots__ = ("_encoder", "_output", "_pending", "_writer")
 
-    def __init__(self, writer: Stream | WriteHalf, encoder: Encoder[T]) -> None:
+    def __init__(
+        self,
+        writer: Stream | WriteHalf,
+        encoder: Encoder[T],
+        *,
+        write_buffer: bytes = b"",
+    ) -> None:
         self._writer = writer
         self._output: Engine = writer._engine
         self._encoder = encoder
-        self._pending: list[bytes] = []
+        self._pending = bytearray(write_buffer)
 
     def __repr__(self) -> str:
         return f"<FramedWrite {self._encoder!r} over {self._writer!r}>"
 
 
 @final
-class Framed(FramedRead[T], _Writing[U], Generic[T, U]):
-    """Messages both ways over one stream.
+@dataclass(frozen=True, slots=True)
+class FramedParts(Generic[T, U]):
+    """What a `Framed` was made of, and what it had begun; see `Framed.into_parts`.
+
+    Attributes:
+        stream: The stream.
+        codec: The codec.
+        read_buffer: What has arrived and was not given as a message.
+        write_buffer: What was fed and not written.
+
+    Source:
+        `tokio_util::codec::FramedParts`
+    """
+
+    stream: Stream
+    codec: Codec[T, U]
+    read_buffer: bytes
+    write_buffer: bytes
+
+
+@final
+class Framed(FramedRead[T], FrameWriting[U], Generic[T, U]):
+    """Messages both ways over one stream, which stays its owner's to close.
 
     Args:
         stream: Nobody else may read from it.
         codec: Finds messages, and makes bytes of them.
+        read_buffer: Bytes that come before those of the stream.
+        write_buffer: Bytes to be written first, as if they were fed.
+
+    Attributes:
+        stream: As above.
+        codec: As above.
 
     Source:
         `tokio_util::codec::Framed`
     """
 
-    __slots__ = ("_encoder", "_output", "_pending", "stream")
+    __slots__ = ("_encoder", "_output", "_pending", "_writer", "codec", "stream")
 
-    def __init__(self, stream: Stream, codec: Codec[T, U]) -> None:
-        FramedRead.__init__(self, stream, codec)
-        self.stream = stream
+    def __init__(
+        self,
+        stream: Stream,
+        codec: Codec[T, U],
+        *,
+        read_buffer: bytes = b"",
+        write_buffer: bytes = b"",
+    ) -> None:
+        FramedRead.__init__(self, stream, codec, read_buffer=read_buffer)
+        self.stream = self._writer = stream
+        self.codec = codec
         self._output = self._engine
         self._encoder = codec
-        self._pending = []
+        self._pending = bytearray(write_buffer)
+
+    def into_parts(self) -> FramedParts[T, U]:
+        """Give this up, for what it was made of: to go on with another codec.
+
+        No byte is lost: what has arrived and was not given as a message is there as
+        bytes, to be passed to the next `Framed`.
+
+        Returns:
+            The parts.
+        """
+        parts = FramedParts(
+            self.stream, self.codec, self.read_buffer, self.write_buffer
+        )
+        self._buffer.clear()
+        self._pending.clear()
+        self._decoder = self._encoder = _GivenUp(repr(self))
+        self._is_hungry = False
+        return parts
 
 
 @final
-class _Send(Operation[None]):
-    """Hand bytes to the transport, when there is room.
+class _GivenUp:
+    """The codec of one that has none any more: it refuses all.
 
     Args:
-        engine: Whose.
-        pending: What was gathered before, and goes first.
-        data: The bytes.
+        what: Whose.
     """
 
-    __slots__ = ("_data", "_engine", "_pending", "_room")
+    __slots__ = ("_what",)
 
-    def __init__(self, engine: Engine, pending: list[bytes], data: bytes) -> None:
-        self._engine = engine
-        self._pending = pending
-        self._data: bytes | None = data
-        self._room: Room | None = None
+    def __init__(self, what: str) -> None:
+        self._what = what
 
     def __repr__(self) -> str:
-        state = "done" if self._data is None else "waiting"
-        return f"<send {state} on {self._engine.what}>"
+        return "nothing"
 
-    def __await__(self) -> Generator[object, None, None]:
-        if spend():
-            return wait_next_turn(self)
-        if self.poll() is PENDING:
-            return park(self)
-        return ready(None)
+    def decode(self, buffer: bytearray) -> NoReturn:  # noqa: ARG002  # a decoder's
+        """Refuse."""
+        raise ReleasedError(f"{self._what} was given up", "use what has its parts")
 
-    def poll(self) -> Literal[Pending.PENDING] | None:
-        """Write if there is room; see `Operation.poll`.
+    def decode_eof(self, buffer: bytearray) -> NoReturn:
+        """Refuse."""
+        self.decode(buffer)
 
-        Returns:
-            None when it is written, or `PENDING`.
-
-        Raises:
-            Closed: This side has closed the stream, or this was sent already.
-        """
-        engine = self._engine
-        data = self._data
-        if data is None:
-            raise Closed("this send, which is done")
-        engine.check_writing()
-        if engine.is_congested and (self._room is None or self._room.poll() is PENDING):
-            return PENDING
-        self._data = None
-        pending = self._pending
-        if pending:
-            data = b"".join([*pending, data])
-            pending.clear()
-        engine.write(data)
-        return None
-
-    def arm(self, future: Future[object]) -> object:
-        """Wait for room; see `Operation.arm`."""
-        room = self._room
-        if room is None:
-            room = self._room = self._engine.make_room()
-        return room.arm(future)
-
-    def disarm(self) -> None:
-        """Wait no longer; see `Operation.disarm`."""
-        if self._room is not None:
-            self._room.disarm()
+    def encode(self, frame: object) -> NoReturn:  # noqa: ARG002  # an encoder's
+        """Refuse."""
+        self.decode(bytearray())
