@@ -20,6 +20,7 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
     ├── Lagged
     ├── LimitExceededError
     ├── NoPermits
+    ├── StorageFullError (also an OSError)
     ├── WouldBlock
     ├── AccessError (also a LookupError)
     ├── WorkerDiedError
@@ -33,6 +34,9 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
 Each error keeps its facts as attributes, and survives `pickle` and `copy`.
 """
 
+from sumida.errors.files import (
+    StorageFullError,
+)
 from sumida.errors.misuse import (
     BlockingCallError,
     BusyError,
@@ -89,6 +93,7 @@ __all__ = (
     "MisuseError",
     "NoPermits",
     "ReleasedError",
+    "StorageFullError",
     "SumidaError",
     "WorkerDiedError",
     "WouldBlock",
