@@ -7,6 +7,7 @@ from sumida.io._engine import Engine
 from sumida.io._waits import (
     Peek,
     Read,
+    Readable,
     ReadExact,
     ReadInteger,
     ReadToEnd,
@@ -70,6 +71,24 @@ class Reads:
             return read
         read = self._spare = Read(self._engine, limit)  # type: ignore[misc]  # a slot
         return read
+
+    def readable(self) -> Operation[None]:
+        """Wait until a read would not wait: there is data, or the stream has ended.
+
+        Returns:
+            An operation that takes nothing.
+
+        Raises:
+            Elapsed: When awaited: nothing came within the read timeout.
+            BusyError: When awaited: another task reads.
+
+        Cancel safety:
+            Safe.
+
+        Source:
+            `tokio::net::TcpStream::readable`
+        """
+        return Readable(self._engine)
 
     def peek(self) -> Operation[bytes]:
         """Look at what has arrived and leave it, waiting while there is nothing.

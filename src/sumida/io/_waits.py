@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sumida._core.waiters import WaiterQueue
     from sumida.io._engine import Engine
+    from sumida.io._writing_side import WritingSide
 
 __all__ = (
     "End",
@@ -39,6 +40,7 @@ __all__ = (
     "ReadInteger",
     "ReadToEnd",
     "ReadUntil",
+    "Readable",
     "Room",
 )
 
@@ -86,7 +88,8 @@ class _ReadOperation(Operation[T_co], Generic[T_co]):
 
     def disarm(self) -> None:
         """Wait no longer; see `Operation.disarm`."""
-        future, self._future = self._future, None
+        # Kept, for `poll` asks whether this wait was late.
+        future = self._future
         engine = self._engine
         # Nobody else has taken its place, or it has been woken already.
         if future is not None and (engine.reader is future or engine.reader is None):
@@ -108,6 +111,7 @@ class _ReadOperation(Operation[T_co], Generic[T_co]):
             while True:
                 engine.wanted = self.wanted
                 future: Future[object] = Future(loop=loop)
+                self._future = future
                 engine.wait_for_data(future, is_direct=True)
                 try:
                     yield from future
@@ -118,6 +122,8 @@ class _ReadOperation(Operation[T_co], Generic[T_co]):
                 if result is not PENDING:
                     return result
         finally:
+            # A wait that was cancelled is not late the next time.
+            self._future = None
             if observer is not None:
                 observer.resumed(self)
 
@@ -143,7 +149,7 @@ class Read(_ReadOperation[bytes]):
         engine = self._engine
         if engine.size:
             return engine.take(self.limit)
-        if not self.limit or not engine.check_reading():
+        if not self.limit or not engine.check_reading(self._future):
             return b""
         return PENDING
 
@@ -159,7 +165,7 @@ class Peek(_ReadOperation[bytes]):
         engine = self._engine
         if engine.size:
             return bytes(engine.gathered())
-        return PENDING if engine.check_reading() else b""
+        return PENDING if engine.check_reading(self._future) else b""
 
 
 @final
@@ -195,7 +201,7 @@ class ReadExact(_ReadOperation[bytes]):
         count = self._count
         if engine.size >= count:
             return engine.take(count) if count else b""
-        if engine.check_reading():
+        if engine.check_reading(self._future):
             return PENDING
         raise IncompleteReadError(engine.take(count), count)
 
@@ -245,7 +251,7 @@ class ReadInteger(_ReadOperation[int]):
         if engine.size >= size:
             data = engine.take(size)
             return int.from_bytes(data, self._order, signed=self._is_signed)
-        if engine.check_reading():
+        if engine.check_reading(self._future):
             return PENDING
         raise IncompleteReadError(engine.take(size), size)
 
@@ -302,7 +308,7 @@ class ReadUntil(_ReadOperation[bytes]):
                 self._scanned = 0
                 raise LimitExceededError(engine.what, size, self._limit)
             self._scanned = max(0, size - len(separator) + 1)
-        if engine.check_reading():
+        if engine.check_reading(self._future):
             return PENDING
         self._scanned = 0
         rest = engine.take(size)
@@ -343,9 +349,23 @@ class ReadToEnd(_ReadOperation[bytes]):
         engine = self._engine
         if engine.size > self._limit:
             raise LimitExceededError(engine.what, engine.size, self._limit)
-        if engine.check_reading():
+        if engine.check_reading(self._future):
             return PENDING
         return engine.take(engine.size)
+
+
+@final
+class Readable(_ReadOperation[None]):
+    """Wait until a read would not wait."""
+
+    __slots__ = ()
+
+    def poll(self) -> Literal[Pending.PENDING] | None:
+        """See whether there is data, an end or an error; see `Operation.poll`."""
+        engine = self._engine
+        if engine.size or engine.is_lost or engine.is_closing:
+            return None
+        return PENDING if engine.check_reading(self._future) else None
 
 
 @final
@@ -357,11 +377,12 @@ class Room(QueuedOperation[None]):
         waiters: Who waits for it.
     """
 
-    __slots__ = ("_engine",)
+    __slots__ = ("_due", "_engine")
 
-    def __init__(self, engine: Engine, waiters: WaiterQueue) -> None:
+    def __init__(self, engine: WritingSide, waiters: WaiterQueue) -> None:
         QueuedOperation.__init__(self, waiters)
         self._engine = engine
+        self._due: float | None = None
 
     def __repr__(self) -> str:
         return f"<room to write on {self._engine.what}>"
@@ -383,16 +404,21 @@ class Room(QueuedOperation[None]):
             raise Disconnected(engine.what, "write", reason)
         if not engine.is_congested:
             self.forget_place()
+            self._due = None
             return None
-        if engine.is_late_writer:
-            engine.is_late_writer = False
+        if self._due is not None and self._due <= engine.loop.time():
             self.forget_place()
+            self._due = None
             raise Elapsed(engine.write_timeout or 0.0, f"room on {engine.what}")
         return PENDING
 
     def arm(self, future: Future[object]) -> object:
         """Wait, with a deadline; see `Operation.arm`."""
-        self._engine.watch_writing()
+        engine = self._engine
+        if self._due is None and engine.write_timeout is not None:
+            self._due = engine.loop.time() + engine.write_timeout
+        if self._due is not None:
+            engine.watch_writing(self._due)
         return QueuedOperation.arm(self, future)
 
 
@@ -407,7 +433,7 @@ class End(QueuedOperation[None]):
 
     __slots__ = ("_engine",)
 
-    def __init__(self, engine: Engine, waiters: WaiterQueue) -> None:
+    def __init__(self, engine: WritingSide, waiters: WaiterQueue) -> None:
         QueuedOperation.__init__(self, waiters)
         self._engine = engine
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from sumida.io._engine import HIGH_WATER, Engine
+from sumida.operation import Operation
 
 __all__ = ("Data", "Writes")
 
@@ -51,11 +52,11 @@ class Writes:
             if engine.is_congested:
                 await engine.wait_for_room()
             return
+        # A slice of what cannot change is no copy.
         view = memoryview(data)
         for start in range(0, len(data), HIGH_WATER):
             engine.check_writing()
-            # Copied in parts: what is not sent at once has to outlive the view.
-            engine.write(bytes(view[start : start + HIGH_WATER]))
+            engine.write(view[start : start + HIGH_WATER])
             if engine.is_congested:
                 await engine.wait_for_room()
 
@@ -73,6 +74,24 @@ class Writes:
             Not safe: a cancelled call may have written a part.
         """
         await self.write_all(b"".join(parts))
+
+    def writable(self) -> Operation[None]:
+        """Wait until no more than the high-water mark waits to go out.
+
+        Returns:
+            An operation that writes nothing.
+
+        Raises:
+            Disconnected: When awaited: the connection is gone.
+            Elapsed: When awaited: there was no room within the write timeout.
+
+        Cancel safety:
+            Safe.
+
+        Source:
+            `tokio::net::TcpStream::writable`
+        """
+        return self._engine.make_room()
 
     async def flush(self) -> None:
         """Wait until all that was written is in the kernel.

@@ -9,7 +9,7 @@ import os
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias, final
 
 from sumida.errors import Elapsed
 from sumida.io._checks import check_timeout
@@ -18,7 +18,7 @@ from sumida.io._relay import Relay
 from sumida.io._splice import CAN_SPLICE, SplicePump
 from sumida.io.stream import Stream
 
-__all__ = ("Readable", "Writable", "copy", "copy_bidirectional")
+__all__ = ("CopyCounts", "Readable", "Writable", "copy", "copy_bidirectional")
 
 _CHUNK: Final = 256 * 1024
 """Bytes read at once."""
@@ -44,6 +44,30 @@ class Writable(Protocol):
     async def write_all(self, data: bytes) -> object:
         """Write all of `data`."""
         ...
+
+
+@final
+class CopyCounts:
+    """How much `copy_bidirectional` has copied: while it runs, and however it ends."""
+
+    __slots__ = ("_back", "_there")
+
+    def __init__(self) -> None:
+        self._there: _Pump | None = None
+        self._back: _Pump | None = None
+
+    def __repr__(self) -> str:
+        return f"<CopyCounts {self.sent} there, {self.received} back>"
+
+    @property
+    def sent(self) -> int:
+        """Bytes copied from `a` to `b`."""
+        return 0 if self._there is None else self._there.count
+
+    @property
+    def received(self) -> int:
+        """Bytes copied from `b` to `a`."""
+        return 0 if self._back is None else self._back.count
 
 
 async def copy(reader: Readable, writer: Writable, size: int = _CHUNK) -> int:
@@ -78,7 +102,11 @@ async def copy(reader: Readable, writer: Writable, size: int = _CHUNK) -> int:
 
 
 async def copy_bidirectional(
-    a: Stream, b: Stream, *, idle_timeout: float | None = _IDLE
+    a: Stream,
+    b: Stream,
+    *,
+    idle_timeout: float | None = _IDLE,
+    counts: CopyCounts | None = None,
 ) -> tuple[int, int]:
     """Copy both ways until both sides have ended.
 
@@ -92,12 +120,14 @@ async def copy_bidirectional(
         b: The other side.
         idle_timeout: How long no byte may move either way, in seconds; None for
             ever. The longer of the streams' read timeouts by default.
+        counts: Kept up to date, for those who ask meanwhile, or after an error.
 
     Returns:
         Bytes copied from `a` to `b`, and from `b` to `a`.
 
     Raises:
-        ValueError: `idle_timeout` is not more than 0.
+        ValueError: `idle_timeout` is not more than 0, or `a` is `b`.
+        BusyError: Another task reads from one of the two.
         Disconnected: One of the two broke.
         Elapsed: Nothing moved for too long.
 
@@ -112,9 +142,13 @@ async def copy_bidirectional(
         known = [seconds for seconds in times if seconds is not None]
         idle_timeout = max(known) if len(known) == len(times) else None
     check_timeout("idle_timeout", idle_timeout)
+    if a is b:
+        raise ValueError(f"a and b must be two streams, not {a!r} twice")
     one, other = a._engine, b._engine
+    one.check_free()
+    other.check_free()
     try:
-        result = await _run(one, other, idle_timeout)
+        result = await _run(one, other, idle_timeout, counts)
         for engine in (one, other):
             if not engine.is_lost:
                 await engine.flush()
@@ -126,7 +160,10 @@ async def copy_bidirectional(
 
 
 async def _run(
-    one: Engine, other: Engine, idle_timeout: float | None
+    one: Engine,
+    other: Engine,
+    idle_timeout: float | None,
+    counts: CopyCounts | None,
 ) -> tuple[int, int]:
     """Copy until both have ended, and give back what is borrowed."""
     loop = asyncio.get_running_loop()
@@ -146,11 +183,18 @@ async def _run(
         end.add_done_callback(look)
     with ExitStack() as stack:
         there, back = await _pumps(one, other, ends, stack)
+        if counts is not None:
+            counts._there, counts._back = there, back
         for pump in (there, back):
             stack.callback(pump.stop)
             pump.start()
         stack.callback(_watch_idle(loop, (there, back), idle_timeout, finished))
-        await finished
+        try:
+            await finished
+        finally:
+            if finished.done() and not finished.cancelled():
+                # Seen, also by one who was cancelled in the same turn.
+                finished.exception()
         return there.count, back.count
 
 

@@ -116,12 +116,12 @@ class Stream(Reads, Writes):
     def close(self) -> None:
         """Close it when all that was written has gone out; do not wait for that.
 
-        Twice does no harm.
+        What has not gone within the write timeout is lost. Twice does no harm.
         """
         self._engine.close()
 
     def abort(self) -> None:
-        """Close it at once; what was not sent is lost, and the peer may see a reset."""
+        """Close it at once: what was not sent is lost, and a TCP peer sees a reset."""
         self._engine.abort()
 
     async def wait_closed(self) -> None:
@@ -176,16 +176,13 @@ class Stream(Reads, Writes):
         traceback: TracebackType | None,
     ) -> None:
         engine = self._engine
-        engine.close()
-        if exc_type is not None and not engine.is_lost and engine.unsent:
+        if exc_type is not None and engine.is_congested and not engine.is_lost:
             # Nobody knows what the peer would make of half a message.
             engine.abort()
             return
-        try:
-            async with timeout(engine.write_timeout):
-                await engine.wait_closed()
-        except Elapsed:
-            engine.abort()
+        engine.close()
+        if exc_type is None:
+            await engine.wait_closed()
 
     def __del__(self) -> None:
         engine = self._engine

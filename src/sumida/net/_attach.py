@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 
+from sumida.errors import Disconnected
 from sumida.io._engine import Engine
 from sumida.net._connect import show_address
 from sumida.net._options import Options
@@ -42,9 +43,7 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
     """
     engine: Engine
     try:
-        address = sock.getsockname() if is_server else sock.getpeername()
-        peer = sock.getpeername() if is_server else address
-        what = f"{kind} {show_address(peer)}"
+        what = f"{kind} {_name_of(sock, kind)}"
         if tls is None:
             engine = Engine(
                 what,
@@ -71,7 +70,19 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
     if isinstance(engine, TlsEngine):
         try:
             await engine.handshake()
+        except Disconnected:
+            # The peer is told why, so this is no abort.
+            engine.close()
+            raise
         except BaseException:
             engine.abort()
             raise
     return engine
+
+
+def _name_of(sock: socket.socket, kind: str) -> str:
+    """Give the peer's address, or the own one where the peer has none."""
+    try:
+        return show_address(sock.getpeername() or sock.getsockname())
+    except OSError as error:
+        raise Disconnected(kind, "begin", error.strerror or str(error)) from error

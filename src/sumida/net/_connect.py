@@ -9,6 +9,7 @@ thing, so it is done here for both loops.
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Sequence
@@ -127,10 +128,17 @@ async def _connect_one(
         if local is not None:
             sock.bind(local)
         await asyncio.get_running_loop().sock_connect(sock, target)
+        _refuse_itself(sock)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _refuse_itself(sock: socket.socket) -> None:
+    """Refuse a socket whose own port was chosen for it, where nobody listens."""
+    if sock.getsockname() == sock.getpeername():
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "nobody listens there")
 
 
 async def connect_socket(

@@ -9,11 +9,12 @@ from abc import abstractmethod
 from asyncio import Future, Task
 from collections import deque
 from collections.abc import AsyncIterator
+from functools import partial
 from types import TracebackType
 from typing import Final, Generic, Literal, Self, TypeVar
 
 from sumida._core.waiters import WaiterQueue
-from sumida.errors import Closed, Elapsed, SumidaError
+from sumida.errors import Closed, SumidaError
 from sumida.io._engine import Engine
 from sumida.io.stream import Stream
 from sumida.net._attach import attach
@@ -29,9 +30,32 @@ BACKLOG: Final = 1024
 """Connections that may wait to be accepted; the kernel has a limit of its own."""
 
 GONE: Final = frozenset(
-    {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.ECONNRESET}
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "ECONNRESET",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENONET",
+        "ENOPROTOOPT",
+        "EPERM",
+        "EPROTO",
+        "ETIMEDOUT",
+    )
+    if hasattr(errno, name)
 )
-"""Errors of `accept` that speak of one connection: the next one is as good as any."""
+"""Errors of `accept` that speak of one connection: the next one is as good as any.
+
+Linux tells there of what befell a connection that waited, and EPERM is a firewall's.
+"""
+
+_TRIES: Final = 64
+"""Connections in a row that may be gone, before the other tasks have their turn."""
+
+_HANDSHAKES: Final = 64
+"""TLS handshakes made at once while somebody waits: a mute client holds up nobody."""
 
 
 class Listener(Generic[S]):
@@ -51,6 +75,7 @@ class Listener(Generic[S]):
         "_is_closed",
         "_is_watching",
         "_options",
+        "_readable",
         "_ready",
         "_socket",
         "_tls",
@@ -74,6 +99,7 @@ class Listener(Generic[S]):
         self._attaching: set[Task[None]] = set()
         self._is_closed = False
         self._is_watching = False
+        self._readable: Future[None] | None = None
 
     def __repr__(self) -> str:
         state = "closed" if self._is_closed else self._show()
@@ -94,11 +120,24 @@ class Listener(Generic[S]):
         """Whether it was closed."""
         return self._is_closed
 
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context for TLS; None for plain connections.
+
+        May be set: connections that are accepted from then on have the new one, so a
+        certificate is renewed without closing the port.
+        """
+        return self._tls
+
+    @tls.setter
+    def tls(self, context: ssl.SSLContext | None) -> None:
+        self._tls = context
+
     def accept(self) -> Operation[S]:
         """Take the next connection, waiting while there is none.
 
-        A TLS handshake is made before; one that fails is no error here, and the next
-        connection is taken.
+        A TLS handshake is made before, several at once; one that fails is no error
+        here, and the next connection is taken.
 
         Returns:
             An operation that gives the stream.
@@ -139,6 +178,8 @@ class Listener(Generic[S]):
                 stream.abort()
         self._ready.clear()
         self._waiters.wake_all()
+        if self._readable is not None:
+            _wake(self._readable)
 
     def __enter__(self) -> Self:
         return self
@@ -171,9 +212,12 @@ class Listener(Generic[S]):
             A socket of the caller's, or None.
 
         Raises:
+            Closed: The listener was closed.
             OSError: The system refuses, for lack of descriptors or memory.
         """
-        while not self._is_closed:
+        if self._is_closed:
+            raise Closed(repr(self))
+        for _ in range(_TRIES):
             try:
                 return self._socket.accept()[0]
             except (BlockingIOError, InterruptedError):
@@ -195,9 +239,11 @@ class Listener(Generic[S]):
         future: Future[None] = loop.create_future()
         number = self._socket.fileno()
         loop.add_reader(number, _wake, future)
+        self._readable = future
         try:
             await future
         finally:
+            self._readable = None
             # A closed one has been forgotten by the loop, and its number may be
             # somebody else's.
             if not self._is_closed:
@@ -248,7 +294,10 @@ class Listener(Generic[S]):
             asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
     def _on_readable(self) -> None:
-        missing = len(self._waiters) - len(self._attaching) - len(self._ready)
+        wanted = len(self._waiters)
+        if wanted and self._tls is not None:
+            wanted = max(wanted, _HANDSHAKES)
+        missing = wanted - len(self._attaching) - len(self._ready)
         if missing <= 0:
             self._stop_watching()
             return
@@ -264,12 +313,21 @@ class Listener(Generic[S]):
                 return
             task = asyncio.get_running_loop().create_task(self._attach_ready(sock))
             self._attaching.add(task)
-            task.add_done_callback(self._attaching.discard)
+            task.add_done_callback(partial(self._attached, sock))
+
+    def _attached(self, sock: socket.socket, task: Task[None]) -> None:
+        self._attaching.discard(task)
+        if task.cancelled():
+            # Perhaps before its first step, so that nobody has closed it.
+            sock.close()
 
     async def _attach_ready(self, sock: socket.socket) -> None:
         try:
             stream = await self.attach(sock)
-        except (SumidaError, OSError, Elapsed):
+        except (SumidaError, OSError):
+            if self._waiters.head is not None:
+                # It was none: another one is wanted in its place.
+                self._watch()
             return
         if self._is_closed:
             stream.abort()

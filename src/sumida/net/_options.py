@@ -1,5 +1,6 @@
 """What can be set on a connection, checked once."""
 
+import math
 import socket
 import struct
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ class Options:
         """Set the sizes of the buffers, which must happen before it connects.
 
         Args:
-            sock: The socket.
+            sock: The socket; of a listening one, those that it accepts inherit them.
         """
         if self.send_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.send_buffer)
@@ -110,5 +111,6 @@ class Options:
             sock.setsockopt(
                 socket.SOL_SOCKET,
                 socket.SO_LINGER,
-                struct.pack("ii", 1, round(self.linger)),
+                # Rounded down, half a second would be a reset.
+                struct.pack("ii", 1, math.ceil(self.linger)),
             )

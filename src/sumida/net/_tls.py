@@ -73,7 +73,12 @@ class TlsEngine(Engine):
         if shaking is None:
             return
         self._step()
-        await shaking
+        try:
+            await shaking
+        finally:
+            if shaking.done() and not shaking.cancelled():
+                # Seen, also by one who was cancelled in the same turn.
+                shaking.exception()
 
     def _step(self) -> None:
         """Go on with the handshake."""
@@ -88,10 +93,13 @@ class TlsEngine(Engine):
             # What was wrong is told to the peer, too.
             self._send()
             self._shaking = None
+            self._failure = error
             if not shaking.done():
                 reason = getattr(error, "verify_message", "") or str(error)
-                shaking.set_exception(Disconnected(self.what, "handshake", reason))
-            self.transport.close()
+                failure = Disconnected(self.what, "handshake", reason)
+                failure.__cause__ = error
+                shaking.set_exception(failure)
+            self.close()
             return
         self._send()
         self._shaking = None
@@ -112,7 +120,8 @@ class TlsEngine(Engine):
             self._decrypt()
 
     def _decrypt(self) -> None:
-        while not self.at_eof:
+        # A task that is run in the middle may close it.
+        while not self.at_eof and not self.is_closing:
             try:
                 plain = self.tls.read(PLAIN_SIZE)
             except ssl.SSLWantReadError:
@@ -129,9 +138,11 @@ class TlsEngine(Engine):
         self._send()
 
     def _fail(self, error: Exception) -> None:
+        # An alert may be under way, which says what was wrong.
         self._send()
         self._failure = error
-        self.transport.abort()
+        self.transport.close()
+        self.watch_close()
 
     def eof_received(self) -> bool:
         """Refuse an end without notice, which an attacker could have made.
@@ -172,7 +183,7 @@ class TlsEngine(Engine):
 
     def close(self) -> None:
         """Close with notice when all that was written has gone out."""
-        is_open = not self.is_closing and not self.is_lost and self._shaking is None
-        if is_open and not self.has_ended_writing:
+        is_open = not self.transport.is_closing() and self._shaking is None
+        if is_open and not self.has_ended_writing and self._failure is None:
             self._notify()
         Engine.close(self)

@@ -5,28 +5,29 @@ kind. A handler is an async function of one stream. It need not close it.
 """
 
 import asyncio
-import errno
 import logging
 import ssl
 from asyncio import CancelledError, Task
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from socket import socket
 from types import TracebackType
 from typing import Final, Generic, Literal, Self, TypeAlias, TypeVar, Unpack, final
 
+from sumida._core.settle import cancel_and_wait
 from sumida.errors import Disconnected, Elapsed, MisuseError, SumidaError
 from sumida.io.stream import Stream
+from sumida.net._accepting import accept_all
+from sumida.net._limit import ConnectionLimit
 from sumida.net._listen import BACKLOG, Listener
 from sumida.net._options import CONNECT_TIMEOUT, TcpOptions
 from sumida.net.tcp import TcpListener, TcpStream
 from sumida.runtime.timeouts import timeout
-from sumida.runtime.timers import sleep
-from sumida.runtime.yielding import yield_now
 from sumida.sync.cancellation import CancellationToken
 from sumida.sync.notify import Notify
-from sumida.sync.semaphore import Semaphore, SemaphorePermit
+from sumida.sync.semaphore import SemaphorePermit
 
 __all__ = ("OnDisconnect", "Server", "StopReport", "connection_token", "serve")
 
@@ -45,15 +46,6 @@ _DRAIN: Final = 10.0
 
 _CANCEL_GRACE: Final = 5.0
 """Seconds that cancelled handlers have to clean up."""
-
-_FIRST_BACK_OFF: Final = 0.05
-_LAST_BACK_OFF: Final = 1.0
-"""Seconds to wait when the system has no descriptor or memory left: from, to."""
-
-_BATCH: Final = 64
-"""Connections accepted before the other tasks run once."""
-
-_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 _token: ContextVar[CancellationToken] = ContextVar("sumida.net.connection")
 
@@ -95,6 +87,20 @@ class StopReport:
     stuck: tuple[str, ...]
 
 
+class _Connection(Generic[S]):
+    """What the server knows of a handler's task.
+
+    Args:
+        sock: The accepted socket, until the task has taken it.
+    """
+
+    __slots__ = ("sock", "stream")
+
+    def __init__(self, sock: socket) -> None:
+        self.sock: socket | None = sock
+        self.stream: S | None = None
+
+
 @final
 class Server(Generic[S]):
     """Serve what comes from one or more listeners, all of the same kind.
@@ -102,7 +108,8 @@ class Server(Generic[S]):
     Entering the block begins; leaving it stops: no more connections, `drain` seconds
     for the handlers to finish, then they are cancelled. A handler's error closes its
     own connection and is logged with the peer. When the system runs out of
-    descriptors the server waits and tries again.
+    descriptors the server waits and tries again. When a listener fails for good the
+    server stops, and `wait_stopped` and leaving the block raise its error.
 
     Args:
         handler: An async function of one stream, which is closed when it returns.
@@ -127,12 +134,14 @@ class Server(Generic[S]):
         "_addresses",
         "_drain",
         "_ended",
+        "_failure",
         "_handler",
         "_handlers",
         "_limit",
         "_listeners",
         "_on_disconnect",
         "_report",
+        "_self_stop",
         "stopping",
     )
 
@@ -147,22 +156,20 @@ class Server(Generic[S]):
     ) -> None:
         if not listeners:
             raise ValueError("listeners must be one or more, not none")
-        if max_connections < 1:
-            raise ValueError(
-                f"max_connections must be 1 or more, not {max_connections}"
-            )
         if not drain >= 0:
             raise ValueError(f"drain must be 0 seconds or more, not {drain}")
         _check_policy(on_disconnect)
         self._handler = handler
         self._listeners = tuple(listeners)
         self._addresses = tuple(each._show() for each in self._listeners)
-        self._limit = Semaphore(max_connections)
+        self._limit = ConnectionLimit(max_connections)
         self._drain = drain
         self._on_disconnect = on_disconnect
         self._accepting: list[Task[None]] = []
-        self._handlers: dict[Task[None], S | None] = {}
+        self._handlers: dict[Task[None], _Connection[S]] = {}
         self._ended = Notify()
+        self._failure: Exception | None = None
+        self._self_stop: Task[StopReport] | None = None
         self._report: StopReport | None = None
         self.stopping = CancellationToken()
 
@@ -196,6 +203,22 @@ class Server(Generic[S]):
         """Connections that are served now."""
         return len(self._handlers)
 
+    @property
+    def max_connections(self) -> int:
+        """How many are served at once.
+
+        May be set while it serves: a higher limit lets in who waits, a lower one lets
+        those finish that there are.
+
+        Raises:
+            ValueError: It is less than 1.
+        """
+        return self._limit.count
+
+    @max_connections.setter
+    def max_connections(self, count: int) -> None:
+        self._limit.count = count
+
     def start(self) -> None:
         """Begin to accept.
 
@@ -213,60 +236,55 @@ class Server(Generic[S]):
             self._accepting.append(task)
 
     async def _accept(self, listener: Listener[S]) -> None:
-        """Take connections until the server stops."""
-        back_off = _FIRST_BACK_OFF
-        batch = 0
-        while True:
-            permit = await self._limit.acquire()
-            try:
-                while (sock := listener.try_accept_socket()) is None:
-                    batch = 0
-                    await listener.readable()
-            except OSError as error:
-                permit.release()
-                if error.errno not in _SHORTAGES:
-                    raise
-                _logger.warning(
-                    "cannot accept on %s: %s; trying again in %.2f s",
-                    listener,
-                    error,
-                    back_off,
-                )
-                await sleep(back_off)
-                back_off = min(2 * back_off, _LAST_BACK_OFF)
-                continue
-            except BaseException:
-                permit.release()
-                raise
-            back_off = _FIRST_BACK_OFF
-            task = asyncio.get_running_loop().create_task(
-                self._serve_one(listener, sock), name=f"serve {listener._show()}"
-            )
-            self._handlers.setdefault(task, None)
-
-            def ended(task: Task[None], permit: SemaphorePermit = permit) -> None:
-                self._handlers.pop(task, None)
-                permit.release()
-                self._ended.notify_waiters()
-
-            task.add_done_callback(ended)
-            batch += 1
-            if batch >= _BATCH:
-                batch = 0
-                await yield_now()
-
-    async def _serve_one(self, listener: Listener[S], sock: socket) -> None:
+        """Take connections until the server stops, or the listener fails for good."""
         try:
-            stream = await listener.attach(sock)
-        except (SumidaError, OSError, ssl.SSLError) as error:
+            await accept_all(listener, self._limit, partial(self._begin, listener))
+        except Exception as error:  # noqa: BLE001  # `wait_stopped` raises it
+            _logger.error("%r failed; its server stops: %s", listener, error)  # noqa: TRY400  # as above
+            if self._failure is None:
+                self._failure = error
+            if self._self_stop is None:
+                loop = asyncio.get_running_loop()
+                self._self_stop = loop.create_task(self.stop(), name=f"stop {self!r}")
+
+    def _begin(
+        self, listener: Listener[S], sock: socket, permit: SemaphorePermit
+    ) -> None:
+        """Give a connection its task."""
+        connection = _Connection[S](sock)
+        task = asyncio.get_running_loop().create_task(
+            self._serve_one(listener, connection), name=f"serve {listener._show()}"
+        )
+        self._handlers[task] = connection
+        task.add_done_callback(partial(self._end, permit))
+
+    def _end(self, permit: SemaphorePermit, task: Task[None]) -> None:
+        sock = self._handlers.pop(task).sock
+        if sock is not None:
+            # Cancelled before its first step.
+            sock.close()
+        self._limit.release(permit)
+        if not self._handlers:
+            self._ended.notify_waiters()
+
+    async def _serve_one(
+        self, listener: Listener[S], connection: _Connection[S]
+    ) -> None:
+        sock, connection.sock = connection.sock, None
+        assert sock is not None
+        try:
+            stream = connection.stream = await listener.attach(sock)
+        except (SumidaError, OSError) as error:
             _logger.debug("a connection to %s failed: %s", listener, error)
             return
         task = asyncio.current_task()
         assert task is not None
-        self._handlers[task] = stream
         token = self.stopping.child_token()
         _token.set(token)
-        stream._engine.on_disconnect = lambda: self._peer_left(task, token)
+        engine = stream._engine
+        engine.on_disconnect = partial(self._peer_left, task, token)
+        if engine.at_eof or engine.is_lost:
+            engine.tell_disconnect()
         try:
             async with stream:
                 await self._handler(stream)
@@ -281,7 +299,7 @@ class Server(Generic[S]):
         except Exception:
             _logger.exception("the handler of %r failed; it is closed", stream)
         finally:
-            stream._engine.on_disconnect = None
+            engine.on_disconnect = None
             token.cancel("the handler has ended")
 
     def _peer_left(self, task: Task[None], token: CancellationToken) -> None:
@@ -296,17 +314,26 @@ class Server(Generic[S]):
             task.add_done_callback(lambda _: late.cancel())
 
     async def wait_stopped(self) -> StopReport:
-        """Wait until somebody has stopped the server.
+        """Wait until the server has stopped: by `stop`, or because a listener failed.
 
         Returns:
             How it stopped.
+
+        Raises:
+            OSError: A listener failed with it.
+            Closed: Somebody else has closed a listener.
 
         Cancel safety:
             Safe.
         """
         while self._report is None:
             await self._ended.notified()
+        self._raise_failure()
         return self._report
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
 
     async def stop(self, drain: float | None = None) -> StopReport:
         """Stop: accept no more, drain, cancel the rest, and see them end.
@@ -328,33 +355,35 @@ class Server(Generic[S]):
         if not seconds >= 0:
             raise ValueError(f"drain must be 0 seconds or more, not {seconds}")
         self.stopping.cancel("the server stops")
-        for task in self._accepting:
-            task.cancel()
         for listener in self._listeners:
             listener.close()
         before = len(self._handlers)
+        late: list[Task[None]] = []
         try:
+            await cancel_and_wait(self._accepting)
             await self._wait_ended(seconds)
         finally:
-            late = list(self._handlers)
+            late.extend(self._handlers)
             for task in late:
                 task.cancel("the server stops")
         await self._wait_ended(_CANCEL_GRACE)
+        if self._report is None:
+            self._report = self._make_report(before, len(late))
+            self._ended.notify_waiters()
+        return self._report
+
+    def _make_report(self, before: int, late: int) -> StopReport:
+        """Count, and abort the connections of those who ignore their cancel."""
         stuck = dict(self._handlers)
-        for task, stream in stuck.items():
+        for task, connection in stuck.items():
+            stream = connection.stream
             _logger.warning(
                 "%s ignores its cancel; %r is aborted", task.get_name(), stream
             )
             if stream is not None:
                 stream.abort()
-        if self._report is None:
-            self._report = StopReport(
-                before - len(late),
-                len(late) - len(stuck),
-                tuple(task.get_name() for task in stuck),
-            )
-            self._ended.notify_waiters()
-        return self._report
+        names = tuple(task.get_name() for task in stuck)
+        return StopReport(before - late, late - len(stuck), names)
 
     async def _wait_ended(self, seconds: float) -> None:
         try:
@@ -376,6 +405,10 @@ class Server(Generic[S]):
         traceback: TracebackType | None,
     ) -> None:
         await self.stop(0.0 if exc_type is not None else None)
+        if self._self_stop is not None:
+            await self._self_stop
+        if exc_type is None:
+            self._raise_failure()
 
 
 def _check_policy(policy: OnDisconnect) -> None:

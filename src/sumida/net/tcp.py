@@ -106,7 +106,9 @@ class TcpStream(Stream):
         Cancel safety:
             Safe: a cancelled call has closed the socket.
         """
-        return cls(await attach(sock, cls.__name__, Options(**options)))
+        checked = Options(**options)
+        checked.set_buffers(sock)
+        return cls(await attach(sock, cls.__name__, checked))
 
     @property
     def peer_address(self) -> SocketAddress:
@@ -202,6 +204,11 @@ class TcpListener(Listener[TcpStream]):
             reuse_port=reuse_port,
             dualstack_ipv6=host is None and family == socket.AF_INET6,
         )
+        try:
+            checked.set_buffers(sock)
+        except BaseException:
+            sock.close()
+            raise
         return cls(sock, checked, tls, handshake_timeout)
 
     def _make_stream(self, engine: Engine) -> TcpStream:

@@ -166,6 +166,7 @@ class UnixListener(Listener[UnixStream]):
             sock.bind(str(place))
             if mode is not None:
                 os.chmod(place, mode)  # noqa: PTH101  # one short call
+            checked.set_buffers(sock)
             sock.listen(backlog)
         except BaseException:
             sock.close()
