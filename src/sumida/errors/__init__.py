@@ -12,6 +12,7 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
     ├── Disconnected (also a ConnectionError)
     ├── Elapsed (also a TimeoutError)
     ├── Empty
+    ├── ExitError
     ├── FrameError
     │   ├── FrameTooLargeError
     │   └── InvalidFrameError
@@ -20,6 +21,9 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
     ├── Lagged
     ├── LimitExceededError
     ├── NoPermits
+    ├── OutputLimitError
+    ├── SignalError (also a ValueError)
+    ├── SpawnError (also an OSError)
     ├── StorageFullError (also an OSError)
     ├── WouldBlock
     ├── AccessError (also a LookupError)
@@ -44,6 +48,12 @@ from sumida.errors.misuse import (
     MisuseError,
     ReleasedError,
     WrongLoopError,
+)
+from sumida.errors.process import (
+    ExitError,
+    OutputLimitError,
+    SignalError,
+    SpawnError,
 )
 from sumida.errors.root import (
     SumidaError,
@@ -82,6 +92,7 @@ __all__ = (
     "Disconnected",
     "Elapsed",
     "Empty",
+    "ExitError",
     "FrameError",
     "FrameTooLargeError",
     "Full",
@@ -92,7 +103,10 @@ __all__ = (
     "LimitExceededError",
     "MisuseError",
     "NoPermits",
+    "OutputLimitError",
     "ReleasedError",
+    "SignalError",
+    "SpawnError",
     "StorageFullError",
     "SumidaError",
     "WorkerDiedError",

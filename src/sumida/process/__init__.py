@@ -1,0 +1,11 @@
+"""Room 6: signals, the end of a program, child processes.
+
+`Command` starts a program; `Child` is what runs, with its streams and its end.
+"""
+
+from sumida.process.child import Child
+from sumida.process.command import Command
+from sumida.process.status import ExitStatus
+from sumida.process.streams import PipeReader, PipeWriter
+
+__all__ = ("Child", "Command", "ExitStatus", "PipeReader", "PipeWriter")

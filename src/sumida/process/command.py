@@ -1,0 +1,275 @@
+"""Say what to start, and start it."""
+
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Final, Literal, final
+
+from sumida.errors import MisuseError
+from sumida.process._options import Group, Options, Stdio
+from sumida.process.child import Child
+
+__all__ = ("Command", "Spawning")
+
+
+@final
+class Command:
+    """A program and its arguments, and how to start it; nothing runs yet.
+
+    Each method gives a new command and leaves this one as it is, so a command can be
+    kept and started again and again. There is no shell, unless `shell` is asked for.
+
+    Args:
+        program: A name that is looked for in PATH, or a path.
+        *arguments: What follows it, one argument each, whatever is in them.
+
+    Raises:
+        TypeError: An argument is no str and no path.
+
+    Source:
+        `tokio::process::Command`
+    """
+
+    __slots__ = ("_options",)
+
+    def __init__(
+        self, program: str | os.PathLike[str], *arguments: str | os.PathLike[str]
+    ) -> None:
+        self._options = Options(_text(program), tuple(map(_text, arguments)))
+
+    def __repr__(self) -> str:
+        return f"<Command {' '.join(self._options.argv)}>"
+
+    def _with(self, **changes: object) -> "Command":
+        made = object.__new__(Command)
+        made._options = replace(self._options, **changes)  # type: ignore[arg-type]  # each method gives what belongs there
+        return made
+
+    @property
+    def name(self) -> str:
+        """The program, as it was given."""
+        return self._options.name
+
+    def args(self, *arguments: str | os.PathLike[str]) -> "Command":
+        """Add arguments.
+
+        Args:
+            *arguments: One argument each.
+
+        Returns:
+            A new command.
+        """
+        return self._with(arguments=self._options.arguments + tuple(map(_text, arguments)))
+
+    def shell(self) -> "Command":
+        """Let `/bin/sh` read the program as a line of its language.
+
+        The arguments are `$1`, `$2` ... in it. Never put into the line what comes from
+        elsewhere: give it as an argument.
+
+        Returns:
+            A new command.
+        """
+        return self._with(shell=True)
+
+    def env(self, variables: Mapping[str, str | None] | None = None, /, **more: str | None) -> "Command":
+        """Set environment variables beside those that are inherited.
+
+        Args:
+            variables: Names and values; None takes one away.
+            **more: The same.
+
+        Returns:
+            A new command.
+        """
+        options = self._options
+        env = dict(os.environ if options.env is None else options.env)
+        for name, value in {**(variables or {}), **more}.items():
+            if value is None:
+                env.pop(name, None)
+            else:
+                env[name] = value
+        return self._with(env=env)
+
+    def clear_env(self) -> "Command":
+        """Inherit no environment variable.
+
+        Returns:
+            A new command.
+        """
+        return self._with(env={})
+
+    def cwd(self, directory: str | os.PathLike[str]) -> "Command":
+        """Start it in another directory.
+
+        Args:
+            directory: Its path.
+
+        Returns:
+            A new command.
+        """
+        return self._with(cwd=_text(directory))
+
+    def stdin(self, where: Stdio) -> "Command":
+        """Say what it reads.
+
+        Args:
+            where: "pipe" for `Child.stdin`; "null" for nothing, which is the default:
+                a child in a group of its own that read our terminal would be stopped
+                by that; "inherit" for what we read; a file or a descriptor; or the
+                stream of another child.
+
+        Returns:
+            A new command.
+        """
+        return self._with(stdin=where)
+
+    def stdout(self, where: Stdio) -> "Command":
+        """Say where it writes.
+
+        Args:
+            where: As for `stdin`; "inherit" by default.
+
+        Returns:
+            A new command.
+        """
+        return self._with(stdout=where)
+
+    def stderr(self, where: Stdio | Literal["stdout"]) -> "Command":
+        """Say where it complains.
+
+        Args:
+            where: As for `stdin`; "inherit" by default; "stdout" for where that leads.
+
+        Returns:
+            A new command.
+        """
+        return self._with(stderr=where)
+
+    def group(self, group: Group) -> "Command":
+        """Say to which process group it belongs.
+
+        Args:
+            group: "own", the default: it leads a group, so that it can be ended with
+                all that it starts, and a Ctrl-C reaches us and not it; "session": it
+                leads a session without a terminal too; "shared": it stays in ours, for
+                a program that uses our terminal, and only it itself is signalled.
+
+        Returns:
+            A new command.
+
+        Raises:
+            ValueError: `group` is none of these.
+        """
+        if group not in ("own", "session", "shared"):
+            raise ValueError(f"group must be own, session or shared, not {group!r}")
+        return self._with(group=group)
+
+    def pty(self, columns: int = 80, rows: int = 24) -> "Command":
+        """Give it a terminal of its own, instead of three streams.
+
+        It leads a session then. `Child.stdin` and `Child.stdout` are the two
+        directions of that terminal.
+
+        Args:
+            columns: Characters in a line, 1 or more.
+            rows: Lines, 1 or more.
+
+        Returns:
+            A new command.
+
+        Raises:
+            ValueError: A number is less than 1.
+        """
+        if columns < 1 or rows < 1:
+            raise ValueError(f"a terminal has 1 x 1 or more, not {columns} x {rows}")
+        return self._with(pty=(columns, rows), group="session")
+
+    def die_with_parent(self) -> "Command":
+        """Let the kernel kill it when this process ends, even by SIGKILL (Linux).
+
+        Only it itself, not what it starts; and not a program that changes its user. It
+        costs some 15 ms, as another interpreter is started first. The kernel takes the
+        thread that runs the event loop for the parent.
+
+        Returns:
+            A new command.
+        """
+        return self._with(dies_with_parent=True)
+
+    def grace(self, seconds: float) -> "Command":
+        """Say how long it may take to end when its block is left.
+
+        Args:
+            seconds: From SIGTERM to SIGKILL, 0 or more; 5 by default.
+
+        Returns:
+            A new command.
+
+        Raises:
+            ValueError: `seconds` is negative.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"grace must be 0 seconds or more, not {seconds}")
+        return self._with(grace=seconds)
+
+    def spawn(self) -> "Spawning":
+        """Start it.
+
+        Returns:
+            What gives the `Child` when awaited, or at the head of an `async with`.
+
+        Raises:
+            SpawnError: When awaited: it cannot be started.
+
+        Cancel safety:
+            Safe: it does not wait, so there is no child that nobody has.
+        """
+        return Spawning(self._options)
+
+
+@final
+class Spawning:
+    """A start that is about to be made; see `Command.spawn`."""
+
+    __slots__ = ("_child", "_options")
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._child: Child | None = None
+
+    def __repr__(self) -> str:
+        return f"<Spawning {self._options.name}>"
+
+    def _start(self) -> Child:
+        if self._child is not None:
+            raise MisuseError(
+                f"{self!r} was started already", "call spawn() for each child"
+            )
+        self._child = Child(self._options)
+        return self._child
+
+    def __await__(self) -> Generator[object, None, Child]:
+        return self._start()
+        yield None  # type: ignore[unreachable]  # makes it a generator
+
+    async def __aenter__(self) -> Child:
+        return self._start()
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        child = self._child
+        assert child is not None
+        await child.__aexit__(exc_type, exc, traceback)
+
+
+def _text(argument: str | os.PathLike[str]) -> str:
+    text = os.fspath(argument)
+    if not isinstance(text, str):
+        raise TypeError(f"an argument must be a str or a path, not {argument!r}")
+    return text
