@@ -1,38 +1,38 @@
-"""The `sumida` command: picks one of the ready programs and runs it."""
+"""The `sumida` command: picks one of the ready programs and runs it.
+
+Each program is a module with `add_arguments(parser)` and `start(options)`, which
+returns the exit code. Only the one that is run is imported.
+"""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Final
 
 from sumida._version import __version__
-from sumida.program import run
 
-__all__ = ("main",)
+__all__ = ("COMMANDS", "main")
+
+COMMANDS: Final = {
+    "chat": ("sumida.apps.chat_demo", "run a chat server with clients of its own"),
+    "demo": ("sumida.apps.demo", "run the proxy, break things under it, and count"),
+    "proxy": ("sumida.apps.proxy.command", "balance TCP connections over servers"),
+}
+"""For each command its module, and what it does, in a line."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="sumida", description="Building blocks for event-driven systems."
     )
     parser.add_argument("--version", action="version", version=f"sumida {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser(
-        "demo",
-        help="run a chat server with clients of its own, and count what is lost",
-    )
-    demo.add_argument("--clients", type=_at_least_one, default=10, help="how many talk")
-    demo.add_argument("--seconds", type=float, default=5.0, help="for how long")
-    demo.add_argument("--port", type=int, default=0, help="where to listen (0: any)")
-    demo.add_argument(
-        "--asyncio", action="store_true", help="use asyncio's loop even with uvloop"
-    )
+    for name, (module, summary) in COMMANDS.items():
+        inner = commands.add_parser(name, help=summary, description=summary)
+        if name == command:
+            import_module(module).add_arguments(inner)
     return parser
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
-    return number
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,10 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Raises:
         SystemExit: Always, with the program's exit code.
     """
-    options = _parser().parse_args(arguments)
-    from sumida.apps import demo  # noqa: PLC0415  # only what is run is loaded
-
-    uvloop = False if options.asyncio else None
-    program = (demo.main, options.clients, options.seconds, options.port)
-    run(*program, exit=True, uvloop=uvloop)
-    raise SystemExit(0)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    command = given[0] if given else ""
+    options = _parser(command).parse_args(given)
+    program = import_module(COMMANDS[command][0])
+    raise SystemExit(program.start(options))

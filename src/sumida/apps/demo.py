@@ -1,26 +1,51 @@
-"""`sumida demo`: the chat server, with clients of its own, and what was measured.
+"""`sumida demo`: the proxy at work, things broken under it, and what was measured.
 
-It starts the server, lets clients talk through real sockets, stops it in the middle
-of the talk, and counts: every message that the server took is heard by everybody, or
-the demo fails. Others may join meanwhile, with `nc`.
+Three servers, the proxy before them, and clients that ask all the time. One server is
+killed and replaced, the configuration is reloaded, also with a mistake in it, and then
+all of it drains. A request that was sent and never answered is lost, and the demo
+fails. One whose server was killed under it is asked again by its client, as it may be
+because it changes nothing; how many those were is told.
 """
 
-import asyncio
+import argparse
+import io
 import sys
+import tempfile
 import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import quantiles
 from typing import Final, final
 
 import sumida
-from sumida import CancellationToken, Interval, JoinSet, select, spawn_blocking
-from sumida.apps.chat import Chat
-from sumida.channels import oneshot
+from sumida import CancellationToken, JoinSet, select, sleep, spawn_blocking, timeout
+from sumida.apps.proxy.application import Proxy
+from sumida.apps.proxy.journal import Journal
+from sumida.apps.proxy.loading import Loaded, load
+from sumida.apps.proxy.reload import Reloader
+from sumida.channels import watch
+from sumida.errors import ConnectError, Disconnected
+from sumida.net import Server, TcpStream, serve
+from sumida.sync import Notify
 
-__all__ = ("MARK", "Report", "main")
+__all__ = ("Report", "add_arguments", "main", "start")
 
-MARK: Final = "demo"
-"""What the demo's own lines begin with; others' are not counted."""
+_LOCAL: Final = "127.0.0.1"
+
+_WORK: Final = 0.001
+"""Seconds that a server has to do with each request."""
+
+_BATCH: Final = 25
+"""Requests that a client sends over one connection."""
+
+_PATIENCE: Final = 5.0
+"""Seconds after which a request counts as lost, and a step as failed."""
+
+_TOLD: Final = ("upstream-down", "upstream-up", "reload", "draining", "stopped")
+"""Events of the proxy's log that are shown."""
 
 
 @dataclass(slots=True)
@@ -28,25 +53,35 @@ class Report:
     """What the clients saw.
 
     Attributes:
-        sent: Lines that clients wrote, and heard back.
-        heard: Lines that clients read, their own and the others'.
-        delays: From write to read, in seconds, one for each line heard.
-        seen: For each client, the lines it heard.
+        sent: Requests that were sent, each counted once.
+        answered: Requests whose right answer came.
+        again: Requests that were sent a second time, over another connection.
+        delays: From the first sending to the answer, in seconds.
+        broken: Connections that broke while they were in use, by what was going on.
+        phase: What is going on.
+        held: Connections that were opened before a reload and are held through it.
+        dropped: Those of them that did not answer after it.
     """
 
     sent: int = 0
-    heard: int = 0
+    answered: int = 0
+    again: int = 0
     delays: list[float] = field(default_factory=list)
-    seen: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+    broken: Counter[str] = field(default_factory=Counter)
+    phase: str = "load"
+    held: int = 0
+    dropped: int = 0
 
+    @property
     def lost(self) -> int:
-        """Count lines that one client heard and another did not.
+        """Requests that were sent and never answered."""
+        return self.sent - self.answered
 
-        Returns:
-            How many; 0 if all is well.
-        """
-        everything = set().union(*self.seen.values())
-        return sum(len(everything - seen) for seen in self.seen.values())
+    @property
+    def is_good(self) -> bool:
+        """Whether all went as it must: only the kill may break connections."""
+        elsewhere = sum(self.broken.values()) - self.broken["kill"]
+        return bool(self.answered) and not (self.lost or self.dropped or elsewhere)
 
     def delay_ms(self) -> tuple[float, float]:
         """Compute the median and the 99th percentile of the delays.
@@ -58,84 +93,289 @@ class Report:
         return cuts[49] * 1e3, cuts[98] * 1e3
 
 
-@final
-class _Talker:
-    """One client of the demo: says a line, hears it back, says the next."""
-
-    __slots__ = ("_me", "_port", "_report")
-
-    def __init__(self, me: int, port: int, report: Report) -> None:
-        self._me = me
-        self._port = port
-        self._report = report
-
-    async def run(self, arrived: oneshot.Sender[None], go: CancellationToken) -> None:
-        """Talk until the server closes the connection."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        report = self._report
-        seen = report.seen[self._me] = set()
-        number = 0
-        try:
-            await reader.readline()  # the greeting: from now on nothing is missed
-            arrived.send(None)
-            await go.cancelled()
-            self._say(writer, number)
-            while line := await reader.readline():
-                words = line.decode().split()
-                if words[1:2] != [MARK]:
-                    continue
-                report.heard += 1
-                report.delays.append(time.perf_counter() - float(words[4]))
-                seen.add((int(words[2]), int(words[3])))
-                if int(words[2]) == self._me:
-                    report.sent += 1
-                    number += 1
-                    self._say(writer, number)
-        except ConnectionError:
-            pass  # the server closed while a line was on its way to it
-        finally:
-            writer.close()
-
-    def _say(self, writer: asyncio.StreamWriter, number: int) -> None:
-        writer.write(f"{MARK} {self._me} {number} {time.perf_counter()}\n".encode())
-
-
 def _tell(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
-async def _talk(
-    report: Report, clients: int, seconds: float, stop: CancellationToken, port: int
-) -> None:
-    """Let the clients talk for a while, then stop the server under them."""
-    go = CancellationToken()
-    async with JoinSet[None]() as talkers:
-        for me in range(clients):
-            arrived, seated = oneshot.channel()
-            talkers.spawn(_Talker(me, port, report).run(arrived, go), name=f"{me}")
-            await seated
-        _tell(f"{clients} clients are in the room and start to talk")
-        go.cancel()
-        started = time.monotonic()
-        async for source, _ in select.loop(
-            stop=sumida.shutdown_token(), tick=Interval(1.0, missed="skip"), biased=True
-        ):
-            elapsed = time.monotonic() - started
-            if source == "stop" or elapsed >= seconds:
-                break
-            _tell(f"  {elapsed:3.0f} s: {report.heard:7} messages heard")
-        _tell("stopping the server in the middle of the talk; it drains")
-        stop.cancel("demo is over")
+@final
+class _Shown(io.StringIO):
+    """Where the proxy's log goes: what matters here is shown."""
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines():
+            _, event, *rest = line.split(" ", 2)
+            if event.removeprefix("event=") in _TOLD:
+                words = " ".join([event.removeprefix("event="), *rest])
+                _tell(f"    proxy: {words}")
+        return len(text)
 
 
-async def main(clients: int = 10, seconds: float = 5.0, port: int = 0) -> int:
+@final
+class _Backend:
+    """A server that answers a line with its name and the line."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.served = 0
+        self._server: Server[TcpStream] | None = None
+
+    async def start(self) -> None:
+        self._server = await serve(self._answer, _LOCAL, 0)
+
+    @property
+    def address(self) -> str:
+        assert self._server is not None
+        return f"{_LOCAL}:{self._server.port}"
+
+    async def _answer(self, stream: TcpStream) -> None:
+        is_counted = False
+        while line := await stream.read_line():
+            if not is_counted:
+                # A health check connects, too, and asks nothing.
+                is_counted = True
+                self.served += 1
+            await sleep(_WORK)
+            await stream.write_all(self.name.encode() + b" " + line)
+
+    async def stop(self) -> None:
+        """Cut every connection, in the middle of whatever it does."""
+        if self._server is not None:
+            await self._server.stop(0.0)
+
+
+@final
+class _Client:
+    """Asks, waits for the answer, asks the next; a new connection now and then."""
+
+    def __init__(self, me: int, port: int, report: Report) -> None:
+        self._me = me
+        self._port = port
+        self._report = report
+        self._number = 0
+        # Sent, and not answered: its connection broke.
+        self._pending: bytes | None = None
+        self._since = 0.0
+
+    async def run(self) -> None:
+        """Go on until the proxy takes no more connections."""
+        report = self._report
+        while True:
+            try:
+                stream = await TcpStream.connect(_LOCAL, self._port)
+            except ConnectError:
+                return
+            try:
+                async with stream, timeout(_PATIENCE):
+                    for _ in range(_BATCH):
+                        await self._ask(stream)
+            except (Disconnected, EOFError):
+                report.broken[report.phase] += 1
+            except sumida.Elapsed:
+                return  # what was asked last is lost
+
+    async def _ask(self, stream: TcpStream) -> None:
+        report = self._report
+        if self._pending is None:
+            self._number += 1
+            self._pending = f"{self._me} {self._number}\n".encode()
+            self._since = time.perf_counter()
+            report.sent += 1
+        else:
+            report.again += 1
+        await stream.write_all(self._pending)
+        answer = await stream.read_line()
+        if not answer.endswith(b" " + self._pending):
+            raise EOFError(f"{answer!r} does not answer {self._pending!r}")
+        self._pending = None
+        report.answered += 1
+        report.delays.append(time.perf_counter() - self._since)
+
+
+def _toml(listen: str, backends: Iterable[_Backend], balance: str) -> str:
+    upstreams = ", ".join(f'"{each.address}"' for each in backends)
+    return (
+        "[proxy]\ndrain = 5\n\n"
+        f'[[listener]]\nname = "demo"\nlisten = "{listen}"\nbalance = "{balance}"\n'
+        f"upstreams = [{upstreams}]\nconnect_timeout = 2\n"
+        "health = { interval = 0.2, timeout = 0.2, rise = 1, fall = 2 }\n"
+    )
+
+
+@final
+class _Demo:
+    """The steps, one after the other."""
+
+    def __init__(self, clients: int, seconds: float, folder: Path) -> None:
+        self.report = Report()
+        self.backends = [_Backend(name) for name in "abc"]
+        self._clients = clients
+        self._pause = seconds / 5
+        self._path = folder / "proxy.toml"
+        self._stop = CancellationToken()
+        self._journal = Journal("text", _Shown())
+        self._reloaded = Notify()
+        self.proxy: Proxy | None = None
+
+    async def run(self) -> None:
+        """Do all of it, or less when it is stopped."""
+        async with AsyncExitStack() as stack:
+            for backend in self.backends:
+                await backend.start()
+                stack.push_async_callback(backend.stop)
+            names = ", ".join(f"{each.name} {each.address}" for each in self.backends)
+            _tell(f"three servers: {names}")
+            await self._write(f"{_LOCAL}:0", "round-robin")
+            loaded = await spawn_blocking(load, self._path)
+            async with JoinSet[object]() as tasks:
+                writing = tasks.spawn(self._journal.write(), name="journal")
+                try:
+                    await self._with_proxy(loaded, stack)
+                finally:
+                    self._journal.close()
+                    await writing
+
+    async def _with_proxy(self, loaded: Loaded, stack: AsyncExitStack) -> None:
+        configs, seen = watch.channel(loaded)
+        proxy = self.proxy = Proxy(seen, self._journal)
+        with configs, seen:
+            async with JoinSet[object]() as tasks:
+                serving = tasks.spawn(proxy.run(self._stop), name="proxy")
+                reloader = Reloader(self._path, configs, proxy.metrics, self._journal)
+                reloading = tasks.spawn(reloader.run(self._reloaded), name="reload")
+                while not proxy.fronts:
+                    await sleep(0.01)
+                port = next(iter(proxy.fronts.values())).port
+                _tell(
+                    f"the proxy on {_LOCAL}:{port}, round robin, "
+                    f"{self._clients} clients that ask all the time"
+                )
+                asking = [
+                    tasks.spawn(_Client(me, port, self.report).run(), name=f"{me}")
+                    for me in range(self._clients)
+                ]
+                if await self._steps(port, stack):
+                    _tell("stopping the proxy in the middle of the load; it drains")
+                self.report.phase = "drain"
+                self._stop.cancel("demo is over")
+                for task in (serving, *asking):
+                    await task
+                reloading.cancel()
+
+    async def _steps(self, port: int, stack: AsyncExitStack) -> bool:
+        """Break things; whether nobody stopped it meanwhile."""
+        if not await self._load():
+            return False
+        await self._kill()
+        if not await self._load():
+            return False
+        self.report.phase = "load"
+        held = [await TcpStream.connect(_LOCAL, port) for _ in range(10)]
+        for stream in held:
+            stack.push_async_exit(stream)
+        await self._ask_all(held)
+        self.report.held = len(held)
+        if not (await self._replace(stack) and await self._mistake()):
+            return False
+        self.report.dropped = len(held) - await self._ask_all(held)
+        _tell(
+            f"  {len(held)} connections from before the reload: "
+            f"{self.report.dropped} dropped"
+        )
+        for stream in held:
+            stream.close()
+        return await self._load()
+
+    async def _load(self) -> bool:
+        """Let the clients ask for a while; whether nobody stopped it meanwhile."""
+        await select(stop=sumida.shutdown_token().cancelled(), pause=sleep(self._pause))
+        _tell(f"  {self.report.answered:7} requests answered")
+        return not sumida.shutdown_token().is_cancelled
+
+    async def _kill(self) -> None:
+        victim = self.backends[1]
+        self.report.phase = "kill"
+        _tell(f"killing server {victim.name}; who waited for its answer asks again")
+        await victim.stop()
+
+    async def _replace(self, stack: AsyncExitStack) -> bool:
+        """Put another server in the place of the dead one, by a reload."""
+        self.report.phase = "reload"
+        new = _Backend("d")
+        await new.start()
+        stack.push_async_callback(new.stop)
+        self.backends.append(new)
+        _tell(f"server {new.name} {new.address} takes its place, by a reload")
+        return await self._reload("least-connections", "applied")
+
+    async def _mistake(self) -> bool:
+        """Reload a file with a mistake in it, which must change nothing."""
+        _tell("a reload with a mistake in it")
+        return await self._reload("fastest", "refused")
+
+    async def _reload(self, balance: str, result: str) -> bool:
+        proxy = self.proxy
+        assert proxy is not None
+        before = proxy.metrics.reloads[result]
+        await self._write(f"{_LOCAL}:0", balance)
+        async with timeout(_PATIENCE):
+            while proxy.metrics.reloads[result] == before:
+                await sleep(0.01)
+        return await self._load()
+
+    async def _write(self, listen: str, balance: str) -> None:
+        living = [each for each in self.backends if each is not self._dead]
+        text = _toml(listen, living, balance)
+        await spawn_blocking(self._path.write_text, text, encoding="utf-8")
+
+    @property
+    def _dead(self) -> _Backend | None:
+        """The one that was killed, once there is another in its place."""
+        return self.backends[1] if len(self.backends) > 3 else None  # noqa: PLR2004  # a, b, c
+
+    async def _ask_all(self, held: list[TcpStream]) -> int:
+        """Ask over each of these connections; how many answered."""
+        answered = 0
+        for stream in held:
+            try:
+                async with timeout(_PATIENCE):
+                    await stream.write_all(b"held\n")
+                    answered += (await stream.read_line()).endswith(b" held\n")
+            except (Disconnected, sumida.Elapsed):
+                continue
+        return answered
+
+    def summary(self) -> str:
+        """Say what was measured."""
+        report, proxy = self.report, self.proxy
+        assert proxy is not None
+        middle, high = report.delay_ms()
+        served = ", ".join(f"{each.name} {each.served}" for each in self.backends)
+        ended = Counter[str]()
+        for (_, _, outcome), count in proxy.metrics.connections.items():
+            ended[outcome] += count
+        outcomes = ", ".join(f"{count} {name}" for name, count in sorted(ended.items()))
+        kill = report.broken["kill"]
+        elsewhere = sum(report.broken.values()) - kill
+        return (
+            f"requests: sent {report.sent}, answered {report.answered}, "
+            f"lost {report.lost} ({report.again} asked again after the kill)\n"
+            f"delay: p50 {middle:.2f} ms, p99 {high:.2f} ms "
+            f"({_WORK * 1e3:.0f} ms of it the server's work)\n"
+            f"connections per server: {served}; of the proxy: {outcomes}\n"
+            f"connects retried elsewhere: {sum(proxy.metrics.retries.values())}\n"
+            f"connections broken: {kill} by the kill, {elsewhere} otherwise\n"
+            f"reload: {report.held} connections held, dropped {report.dropped}\n"
+            f"{'nothing was lost' if report.is_good else 'SOMETHING WAS LOST'}; bye"
+        )
+
+
+async def main(clients: int = 20, seconds: float = 6.0) -> int:
     """Run the demo.
 
     Args:
-        clients: How many talk, 1 or more.
-        seconds: For how long.
-        port: Where to listen; 0 for any that is free.
+        clients: How many ask, 1 or more.
+        seconds: How long they ask, in seconds.
 
     Returns:
         The exit code: 0 if nothing was lost.
@@ -143,24 +383,43 @@ async def main(clients: int = 10, seconds: float = 5.0, port: int = 0) -> int:
     Cancel safety:
         Safe: every task ends with this one.
     """
-    stop = CancellationToken()
-    report = Report()
-    chat = Chat(stop, max_clients=clients + 10)
-    ready: oneshot.Sender[int]
-    listening: oneshot.Receiver[int]
-    ready, listening = oneshot.channel()
-    async with JoinSet[None]() as tasks:
-        tasks.spawn(chat.serve("127.0.0.1", port, ready.send), name="chat")
-        port = await listening
-        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-        _tell(f"chat server on 127.0.0.1:{port} ({loop}); join it: nc 127.0.0.1 {port}")
-        await _talk(report, clients, seconds, stop, port)
-    # Off the loop: they look at every message once more.
-    middle, high = await spawn_blocking(report.delay_ms)
-    lost = await spawn_blocking(report.lost)
-    _tell(
-        f"sent {report.sent}, received {report.heard}, lost {lost}\n"
-        f"delay from write to read: median {middle:.2f} ms, 99 % below {high:.2f} ms\n"
-        f"{'all was heard by all' if not lost else 'MESSAGES WERE LOST'}; bye"
-    )
-    return 1 if lost or not report.heard else 0
+    folder = tempfile.TemporaryDirectory(prefix="sumida-demo-")
+    try:
+        demo = _Demo(clients, seconds, Path(folder.name))
+        await demo.run()
+        _tell(await spawn_blocking(demo.summary))
+    finally:
+        await spawn_blocking(folder.cleanup)
+    return 0 if demo.report.is_good else 1
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
+    return number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what may stand on the command line.
+
+    Args:
+        parser: Of this command.
+    """
+    add = parser.add_argument
+    add("--clients", type=_at_least_one, default=20, help="how many ask")
+    add("--seconds", type=float, default=6.0, help="for how long")
+    add("--asyncio", action="store_true", help="use asyncio's loop even with uvloop")
+
+
+def start(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: What stood on the command line.
+
+    Returns:
+        The exit code.
+    """
+    uvloop = False if options.asyncio else None
+    return sumida.run(main, options.clients, options.seconds, uvloop=uvloop)

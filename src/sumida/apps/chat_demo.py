@@ -1,0 +1,201 @@
+"""`sumida chat`: the chat server, with clients of its own, and what was measured.
+
+It starts the server, lets clients talk through real sockets, stops it in the middle
+of the talk, and counts: every message that the server took is heard by everybody, or
+the demo fails. Others may join meanwhile, with `nc`.
+"""
+
+import argparse
+import asyncio
+import sys
+import time
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import Final, final
+
+import sumida
+from sumida import CancellationToken, Interval, JoinSet, select, spawn_blocking
+from sumida.apps.chat import Chat
+from sumida.channels import oneshot
+
+__all__ = ("MARK", "Report", "add_arguments", "main", "start")
+
+MARK: Final = "demo"
+"""What the demo's own lines begin with; others' are not counted."""
+
+
+@dataclass(slots=True)
+class Report:
+    """What the clients saw.
+
+    Attributes:
+        sent: Lines that clients wrote, and heard back.
+        heard: Lines that clients read, their own and the others'.
+        delays: From write to read, in seconds, one for each line heard.
+        seen: For each client, the lines it heard.
+    """
+
+    sent: int = 0
+    heard: int = 0
+    delays: list[float] = field(default_factory=list)
+    seen: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+
+    def lost(self) -> int:
+        """Count lines that one client heard and another did not.
+
+        Returns:
+            How many; 0 if all is well.
+        """
+        everything = set().union(*self.seen.values())
+        return sum(len(everything - seen) for seen in self.seen.values())
+
+    def delay_ms(self) -> tuple[float, float]:
+        """Compute the median and the 99th percentile of the delays.
+
+        Returns:
+            Both, in milliseconds.
+        """
+        cuts = quantiles(self.delays, n=100) if len(self.delays) > 1 else [0.0] * 99
+        return cuts[49] * 1e3, cuts[98] * 1e3
+
+
+@final
+class _Talker:
+    """One client of the demo: says a line, hears it back, says the next."""
+
+    __slots__ = ("_me", "_port", "_report")
+
+    def __init__(self, me: int, port: int, report: Report) -> None:
+        self._me = me
+        self._port = port
+        self._report = report
+
+    async def run(self, arrived: oneshot.Sender[None], go: CancellationToken) -> None:
+        """Talk until the server closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        report = self._report
+        seen = report.seen[self._me] = set()
+        number = 0
+        try:
+            await reader.readline()  # the greeting: from now on nothing is missed
+            arrived.send(None)
+            await go.cancelled()
+            self._say(writer, number)
+            while line := await reader.readline():
+                words = line.decode().split()
+                if words[1:2] != [MARK]:
+                    continue
+                report.heard += 1
+                report.delays.append(time.perf_counter() - float(words[4]))
+                seen.add((int(words[2]), int(words[3])))
+                if int(words[2]) == self._me:
+                    report.sent += 1
+                    number += 1
+                    self._say(writer, number)
+        except ConnectionError:
+            pass  # the server closed while a line was on its way to it
+        finally:
+            writer.close()
+
+    def _say(self, writer: asyncio.StreamWriter, number: int) -> None:
+        writer.write(f"{MARK} {self._me} {number} {time.perf_counter()}\n".encode())
+
+
+def _tell(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+async def _talk(
+    report: Report, clients: int, seconds: float, stop: CancellationToken, port: int
+) -> None:
+    """Let the clients talk for a while, then stop the server under them."""
+    go = CancellationToken()
+    async with JoinSet[None]() as talkers:
+        for me in range(clients):
+            arrived, seated = oneshot.channel()
+            talkers.spawn(_Talker(me, port, report).run(arrived, go), name=f"{me}")
+            await seated
+        _tell(f"{clients} clients are in the room and start to talk")
+        go.cancel()
+        started = time.monotonic()
+        async for source, _ in select.loop(
+            stop=sumida.shutdown_token(), tick=Interval(1.0, missed="skip"), biased=True
+        ):
+            elapsed = time.monotonic() - started
+            if source == "stop" or elapsed >= seconds:
+                break
+            _tell(f"  {elapsed:3.0f} s: {report.heard:7} messages heard")
+        _tell("stopping the server in the middle of the talk; it drains")
+        stop.cancel("demo is over")
+
+
+async def main(clients: int = 10, seconds: float = 5.0, port: int = 0) -> int:
+    """Run the demo.
+
+    Args:
+        clients: How many talk, 1 or more.
+        seconds: For how long.
+        port: Where to listen; 0 for any that is free.
+
+    Returns:
+        The exit code: 0 if nothing was lost.
+
+    Cancel safety:
+        Safe: every task ends with this one.
+    """
+    stop = CancellationToken()
+    report = Report()
+    chat = Chat(stop, max_clients=clients + 10)
+    ready: oneshot.Sender[int]
+    listening: oneshot.Receiver[int]
+    ready, listening = oneshot.channel()
+    async with JoinSet[None]() as tasks:
+        tasks.spawn(chat.serve("127.0.0.1", port, ready.send), name="chat")
+        port = await listening
+        loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+        _tell(f"chat server on 127.0.0.1:{port} ({loop}); join it: nc 127.0.0.1 {port}")
+        await _talk(report, clients, seconds, stop, port)
+    # Off the loop: they look at every message once more.
+    middle, high = await spawn_blocking(report.delay_ms)
+    lost = await spawn_blocking(report.lost)
+    _tell(
+        f"sent {report.sent}, received {report.heard}, lost {lost}\n"
+        f"delay from write to read: median {middle:.2f} ms, 99 % below {high:.2f} ms\n"
+        f"{'all was heard by all' if not lost else 'MESSAGES WERE LOST'}; bye"
+    )
+    return 1 if lost or not report.heard else 0
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
+    return number
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what may stand on the command line.
+
+    Args:
+        parser: Of this command.
+    """
+    add = parser.add_argument
+    add("--clients", type=_at_least_one, default=10, help="how many talk")
+    add("--seconds", type=float, default=5.0, help="for how long")
+    add("--port", type=int, default=0, help="where to listen (0: any)")
+    add("--asyncio", action="store_true", help="use asyncio's loop even with uvloop")
+
+
+def start(options: argparse.Namespace) -> int:
+    """Run the command.
+
+    Args:
+        options: What stood on the command line.
+
+    Returns:
+        The exit code.
+    """
+    uvloop = False if options.asyncio else None
+    program = (main, options.clients, options.seconds, options.port)
+    return sumida.run(*program, uvloop=uvloop)

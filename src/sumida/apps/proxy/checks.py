@@ -1,0 +1,73 @@
+"""Ask each upstream, again and again, whether it takes connections."""
+
+import time
+from collections.abc import Callable
+from typing import final
+
+from sumida import Elapsed, JoinSet, sleep
+from sumida.apps.proxy import preamble
+from sumida.apps.proxy.balancer import Balancer, Upstream
+from sumida.apps.proxy.config import ListenerConfig
+from sumida.errors import ConnectError, Disconnected
+from sumida.net import TcpStream
+
+__all__ = ("Checks",)
+
+
+@final
+class Checks:
+    """The checks of one listener.
+
+    Args:
+        balancer: Told of what is found.
+        config: Gives the configuration as it is now.
+    """
+
+    __slots__ = ("_balancer", "_config")
+
+    def __init__(
+        self, balancer: Balancer, config: Callable[[], ListenerConfig]
+    ) -> None:
+        self._balancer = balancer
+        self._config = config
+
+    def __repr__(self) -> str:
+        return f"<Checks of {self._balancer!r}>"
+
+    async def run(self) -> None:
+        """Check, for ever; without an interval look only whether there is one now.
+
+        Cancel safety:
+            Safe.
+        """
+        while True:
+            health = self._config().health
+            if health.interval:
+                await self.check_all()
+            await sleep(health.interval or 1.0)
+
+    async def check_all(self) -> None:
+        """Check each upstream once, all at the same time.
+
+        Cancel safety:
+            Safe: no connection is left.
+        """
+        async with JoinSet[None]() as tasks:
+            for upstream in self._balancer.upstreams:
+                tasks.spawn(self._check(upstream), name=f"check {upstream.address}")
+
+    async def _check(self, upstream: Upstream) -> None:
+        config = self._config()
+        address = upstream.address
+        try:
+            stream = await TcpStream.connect(
+                address.host, address.port, connect_timeout=config.health.timeout
+            )
+            async with stream:
+                hello = preamble.encode_local(config.send_proxy)
+                if hello:
+                    await stream.write_all(hello)
+        except (ConnectError, Elapsed, Disconnected):
+            self._balancer.failed(upstream, time.monotonic())
+        else:
+            self._balancer.succeeded(upstream, is_check=True)
