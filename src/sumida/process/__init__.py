@@ -5,7 +5,18 @@
 
 from sumida.process.child import Child
 from sumida.process.command import Command
+from sumida.process.output import Output
+from sumida.process.pipeline import Pipeline, RunningPipeline
 from sumida.process.status import ExitStatus
 from sumida.process.streams import PipeReader, PipeWriter
 
-__all__ = ("Child", "Command", "ExitStatus", "PipeReader", "PipeWriter")
+__all__ = (
+    "Child",
+    "Command",
+    "ExitStatus",
+    "Output",
+    "PipeReader",
+    "PipeWriter",
+    "Pipeline",
+    "RunningPipeline",
+)

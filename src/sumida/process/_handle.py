@@ -50,6 +50,7 @@ class ProcessHandle:
         pid: As above.
         owns_group: As above.
         status: How it ended; None until that is known.
+        is_abandoned: Whether its owner has given it up, and it was killed.
         waiters: Those who wait for its end.
     """
 
@@ -58,6 +59,7 @@ class ProcessHandle:
         "_loop",
         "_pidfd",
         "_remains",
+        "is_abandoned",
         "owns_group",
         "pid",
         "status",
@@ -69,6 +71,7 @@ class ProcessHandle:
         self.owns_group = owns_group
         self.status: ExitStatus | None = None
         self.waiters = WaiterQueue()
+        self.is_abandoned = False
         self._loop = loop
         # Whether somebody of its group may be left.
         self._remains = owns_group
@@ -218,6 +221,7 @@ class ProcessHandle:
 
     def abandon(self) -> None:
         """Kill the group, and see to it that the child is reaped; on any thread."""
+        self.is_abandoned = True
         self.send_group(signal.SIGKILL)
         if self.status is not None:
             self.close()

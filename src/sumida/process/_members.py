@@ -43,7 +43,7 @@ def living_members(group: int, before: int | None) -> list[int]:
 def _find(group: int, before: int | None) -> list[int]:
     found = []
     try:
-        pids = [name for name in os.listdir("/proc") if name.isdigit()]
+        pids = [name for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208  # three times as fast
     except OSError:
         return [group]
     for pid in pids:

@@ -42,8 +42,8 @@ class Options:
         cwd: Where it runs; None for here.
         env: Its environment; None for ours.
         stdin: Where it reads; None for the default.
-        stdout: Where it writes.
-        stderr: Where it complains; "stdout" for the same place.
+        stdout: Where it writes, as above.
+        stderr: Where it complains, as above; "stdout" for the same place.
         group: Whether it leads a group, a session, or neither.
         pty: Columns and rows of its terminal; None for no terminal.
         dies_with_parent: Whether the kernel kills it when we die.
@@ -56,8 +56,8 @@ class Options:
     cwd: str | None = None
     env: Mapping[str, str] | None = None
     stdin: Stdio | None = None
-    stdout: Stdio = "inherit"
-    stderr: Stdio | Literal["stdout"] = "inherit"
+    stdout: Stdio | None = None
+    stderr: Stdio | Literal["stdout"] | None = None
     group: Group = "own"
     pty: tuple[int, int] | None = None
     dies_with_parent: bool = False

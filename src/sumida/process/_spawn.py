@@ -17,7 +17,7 @@ import subprocess
 import sys
 import termios
 from dataclasses import dataclass, field
-from typing import Any, Final, final
+from typing import Final, final
 
 from sumida.errors import SpawnError
 from sumida.process._options import Options, Stdio
@@ -31,19 +31,25 @@ _WHY: Final = "starting a process takes less than a millisecond"
 _DEATH_WRAPPER: Final = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, 9)
-if os.getppid() != int(sys.argv[1]):
+parent, locale, *argv = sys.argv[1:]
+if os.getppid() != int(parent):
     os._exit(137)
+if locale:
+    os.environ["LC_CTYPE"] = locale
+else:
+    os.environ.pop("LC_CTYPE", None)
 for number in (signal.SIGPIPE, signal.SIGXFSZ):
     signal.signal(number, signal.SIG_DFL)
 try:
-    os.execvp(sys.argv[2], sys.argv[2:])
+    os.execvp(argv[0], argv)
 except OSError as error:
-    os.write(2, f"cannot start {sys.argv[2]!r}: {error}\\n".encode())
+    os.write(2, f"cannot start {argv[0]!r}: {error}\\n".encode())
     os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 """
 # Run by an interpreter of its own between fork and exec: Python code in the forked
 # child itself (`preexec_fn`) can hang on a lock that another thread holds. The parent
-# may have died before `prctl`, so it is asked for afterwards.
+# may have died before `prctl`, so it is asked for afterwards. An interpreter sets a
+# locale for itself, and ignores signals, which the program must not inherit.
 
 _CD_WRAPPER: Final = 'cd -- "$0" && exec "$@"'
 
@@ -154,31 +160,31 @@ def _start(options: Options, ends: _Ends) -> Started:
     # A child in a group of its own that read our terminal would be stopped by it.
     default: Stdio = "inherit" if options.group == "shared" else "null"
     stdin = default if options.stdin is None else options.stdin
+    stdout = "inherit" if options.stdout is None else options.stdout
+    stderr = "inherit" if options.stderr is None else options.stderr
     if stdin == "pipe":
         places["stdin"], started.stdin = ends.pipe(is_read_by_child=True)
     else:
         places["stdin"] = ends.place(stdin)
-    if options.stdout == "pipe":
+    if stdout == "pipe":
         places["stdout"], started.stdout = ends.pipe(is_read_by_child=False)
     else:
-        places["stdout"] = ends.place(options.stdout)
-    if options.stderr == "pipe":
+        places["stdout"] = ends.place(stdout)
+    if stderr == "pipe":
         places["stderr"], started.stderr = ends.pipe(is_read_by_child=False)
-    elif options.stderr == "stdout":
+    elif stderr == "stdout":
         places["stderr"] = subprocess.STDOUT
     else:
-        places["stderr"] = ends.place(options.stderr)
-    keywords: dict[str, Any] = {}
-    if options.group == "own":
-        keywords["process_group"] = 0
+        places["stderr"] = ends.place(stderr)
     process = subprocess.Popen(  # noqa: S603  # what the caller asked for
         _argv(options),
         cwd=options.cwd,
         env=options.env,
+        stdin=places["stdin"],
+        stdout=places["stdout"],
+        stderr=places["stderr"],
         start_new_session=options.group == "session",
-        bufsize=0,
-        **places,
-        **keywords,
+        process_group=0 if options.group == "own" else None,
     )
     # It is ours from here on: what subprocess does for those that were forgotten
     # would take our status.
@@ -192,7 +198,9 @@ def _argv(options: Options) -> list[str]:
     if not options.dies_with_parent:
         return argv
     _check_program(options, argv[0])
-    wrapper = [sys.executable, "-I", "-S", "-c", _DEATH_WRAPPER, str(os.getpid())]
+    env = os.environ if options.env is None else options.env
+    parent, locale = str(os.getpid()), env.get("LC_CTYPE", "")
+    wrapper = [sys.executable, "-I", "-S", "-c", _DEATH_WRAPPER, parent, locale]
     return wrapper + argv
 
 
@@ -205,9 +213,7 @@ def _check_program(options: Options, program: str) -> None:
         raise SpawnError(options.name, errno.ENOENT, os.strerror(errno.ENOENT))
 
 
-def _start_on_terminal(
-    options: Options, size: tuple[int, int], ends: _Ends
-) -> Started:
+def _start_on_terminal(options: Options, size: tuple[int, int], ends: _Ends) -> Started:
     columns, rows = size
     master, slave = os.openpty()
     ends.ours.append(master)

@@ -6,7 +6,9 @@ begin to read only when somebody wants to.
 """
 
 import asyncio
+import contextlib
 import errno
+import fcntl
 import os
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -16,10 +18,13 @@ from sumida.io._engine import HIGH_WATER, Engine
 
 __all__ = ("ReadTransport", "WriteTransport")
 
-READ_SIZE: Final = 256 * 1024
-"""Bytes asked of the kernel at once."""
+READ_SIZE: Final = 64 * 1024
+"""Bytes asked of the kernel at once: what malloc keeps at hand."""
 
-_ROUNDS: Final = 4
+_WIDE: Final = 1024 * 1024
+"""Bytes in a wide pipe: what Linux allows to everybody."""
+
+_ROUNDS: Final = 16
 """Reads in one turn of the loop: a child that writes without end is not alone."""
 
 
@@ -87,6 +92,11 @@ class ReadTransport(asyncio.ReadTransport):
                 self._end(None)
                 return
             self._engine.data_received(data)
+
+    def widen(self) -> None:
+        """Let the kernel keep more, so that much output takes fewer turns."""
+        with contextlib.suppress(OSError):  # a terminal, or no more is allowed
+            fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, _WIDE)
 
     def release(self) -> int:
         """Give the descriptor away, blocking again, as a child expects it.

@@ -7,11 +7,11 @@ whatever way, leaves no process of the child's group behind.
 import asyncio
 import fcntl
 import os
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP
 import struct
 import termios
 import time
 import warnings
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGTSTP
 from types import TracebackType
 from typing import Final, Self, final
 
@@ -20,6 +20,7 @@ from sumida.operation import PENDING, Operation
 from sumida.process._handle import ProcessHandle, WaitForExit
 from sumida.process._options import Options
 from sumida.process._spawn import start
+from sumida.process.lines import LINE_LIMIT, Lines, StreamName
 from sumida.process.status import ExitStatus
 from sumida.process.streams import PipeReader, PipeWriter
 
@@ -158,6 +159,29 @@ class Child:
         if not self._is_pty or fd < 0:
             raise MisuseError(f"{self!r} has no terminal", "start it with pty()")
         fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def lines(self, limit: int = LINE_LIMIT) -> Lines:
+        """Give the lines that it writes to its stdout and stderr, each with its name.
+
+        Nobody else may read the two streams then.
+
+        Args:
+            limit: Bytes in a line, 1 or more; a longer one comes in pieces.
+
+        Returns:
+            What can be iterated over, and passed to `select`.
+
+        Raises:
+            ValueError: `limit` is less than 1.
+        """
+        if limit < 1:
+            raise ValueError(f"limit must be 1 byte or more, not {limit}")
+        pairs: list[tuple[StreamName, PipeReader]] = []
+        if self.stdout is not None:
+            pairs.append(("stdout", self.stdout))
+        if self.stderr is not None:
+            pairs.append(("stderr", self.stderr))
+        return Lines(pairs, limit)
 
     # Its end.
 
@@ -338,8 +362,8 @@ class Child:
 
     def __del__(self) -> None:
         handle = getattr(self, "_handle", None)
-        if handle is None:
-            return  # it was never started
+        if handle is None or handle.is_abandoned:
+            return  # it was never started, or is killed already
         if handle.status is None:
             handle.abandon()
             warnings.warn(

@@ -4,11 +4,15 @@ import os
 from collections.abc import Generator, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Final, Literal, final
+from typing import Literal, final
 
 from sumida.errors import MisuseError
+from sumida.io.stream import READ_TO_END_LIMIT
 from sumida.process._options import Group, Options, Stdio
 from sumida.process.child import Child
+from sumida.process.output import Output, collect
+from sumida.process.pipeline import Pipeline
+from sumida.process.status import ExitStatus
 
 __all__ = ("Command", "Spawning")
 
@@ -60,7 +64,9 @@ class Command:
         Returns:
             A new command.
         """
-        return self._with(arguments=self._options.arguments + tuple(map(_text, arguments)))
+        return self._with(
+            arguments=self._options.arguments + tuple(map(_text, arguments))
+        )
 
     def shell(self) -> "Command":
         """Let `/bin/sh` read the program as a line of its language.
@@ -71,9 +77,11 @@ class Command:
         Returns:
             A new command.
         """
-        return self._with(shell=True)
+        return self._with(shell=True)  # noqa: S604  # asked for
 
-    def env(self, variables: Mapping[str, str | None] | None = None, /, **more: str | None) -> "Command":
+    def env(
+        self, variables: Mapping[str, str | None] | None = None, /, **more: str | None
+    ) -> "Command":
         """Set environment variables beside those that are inherited.
 
         Args:
@@ -227,6 +235,72 @@ class Command:
             Safe: it does not wait, so there is no child that nobody has.
         """
         return Spawning(self._options)
+
+    async def output(
+        self,
+        input: bytes | None = None,  # noqa: A002  # the word that fits
+        *,
+        limit: int = READ_TO_END_LIMIT,
+    ) -> Output:
+        """Start it, write to it, and keep all that it writes, until it has ended.
+
+        It writes and reads at once, so no pipe can fill up and stop the child. Where
+        `stdout` or `stderr` was told to lead elsewhere, it does. A child that reads no
+        more than a part of `input` is no error. It lasts until all that inherited the
+        two streams have closed them.
+
+        Args:
+            input: What it reads; None for what `stdin` says.
+            limit: Bytes of each stream that are kept in memory, 0 or more.
+
+        Returns:
+            What it wrote, and how it ended.
+
+        Raises:
+            SpawnError: It cannot be started.
+            OutputLimitError: It wrote more than `limit`; it was killed.
+            TypeError: `input` is no bytes.
+            ValueError: `limit` is negative.
+
+        Cancel safety:
+            Not safe: the child's group is ended, and what it wrote is lost.
+
+        Source:
+            `tokio::process::Command::output`
+        """
+        if input is not None and not isinstance(input, bytes):
+            raise TypeError(f"input must be bytes, not {type(input).__name__}")
+        if limit < 0:
+            raise ValueError(f"limit must be 0 bytes or more, not {limit}")
+        options = self._options
+        options = replace(
+            options,
+            stdin=options.stdin if input is None else "pipe",
+            stdout="pipe" if options.stdout is None else options.stdout,
+            stderr="pipe" if options.stderr is None else options.stderr,
+        )
+        return await collect(options, input, limit)
+
+    async def status(self) -> ExitStatus:
+        """Start it, and wait until it has ended.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            SpawnError: It cannot be started.
+
+        Cancel safety:
+            Not safe: the child's group is ended.
+        """
+        async with self.spawn() as child:
+            return await child.wait()
+
+    def __or__(self, after: "Command") -> Pipeline:
+        return Pipeline((self._options, after._options))
+
+    def __ror__(self, before: Pipeline) -> Pipeline:
+        return Pipeline((*before.stages, self._options))
 
 
 @final

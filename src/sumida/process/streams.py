@@ -13,6 +13,7 @@ from typing import Self, cast, final
 from sumida.errors import Disconnected, MisuseError
 from sumida.io._engine import Engine
 from sumida.io._reading import Reads
+from sumida.io._sink import Sink
 from sumida.io._waits import Read
 from sumida.io._writing import Writes
 from sumida.process._transports import ReadTransport, WriteTransport
@@ -105,6 +106,16 @@ class PipeReader(Reads, _Pipe):
         """Give the descriptor, to be looked at; -1 when it is closed."""
         return self._transport.fileno()
 
+    def collect_into(self, sink: Sink) -> None:
+        """Hand all that arrives to `sink`, in the place of a reader.
+
+        Args:
+            sink: What takes it; it cannot hold it back.
+        """
+        self._transport.widen()
+        self._engine.sink = sink
+        self._engine.let_read()
+
     def into_fd(self) -> int:
         """Give up the stream for its descriptor, which the caller has to close.
 
@@ -146,6 +157,14 @@ class PipeWriter(Writes, _Pipe):
     def fileno(self) -> int:
         """Give the descriptor, to be looked at; -1 when it is closed."""
         return self._transport.fileno()
+
+    def put(self, data: bytes) -> None:
+        """Write all of `data`, and keep in memory what does not go at once.
+
+        Args:
+            data: Bytes.
+        """
+        self._engine.write(data)
 
     async def shutdown(self) -> None:
         """Close it, and wait until all that was written has gone out.
