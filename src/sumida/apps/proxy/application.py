@@ -54,18 +54,19 @@ class Proxy:
     Attributes:
         config: What it serves.
         fronts: The listeners at work, by the address that was asked for.
+        is_draining: Whether it is being stopped.
         metrics: What it counts.
     """
 
     __slots__ = (
         "_configs",
-        "_is_draining",
         "_journal",
         "_retired",
         "_scrape",
         "_tasks",
         "config",
         "fronts",
+        "is_draining",
         "metrics",
     )
 
@@ -74,7 +75,7 @@ class Proxy:
         self._journal = journal
         self._scrape: Scrape | None = None
         self._retired: set[Front] = set()
-        self._is_draining = False
+        self.is_draining = False
         self._tasks: JoinSet[object] = JoinSet()
         self.metrics = Metrics()
         self.config: Config | None = None
@@ -211,7 +212,7 @@ class Proxy:
 
     async def _drain(self) -> StopReport:
         """Close all ports, and let the connections end."""
-        self._is_draining = True
+        self.is_draining = True
         seconds = self.config.drain if self.config is not None else 0.0
         self._journal.tell("draining", connections=self._connections, seconds=seconds)
         async with JoinSet[StopReport]() as stops:
@@ -241,7 +242,7 @@ class Proxy:
         if path != "/healthz":
             return None
         status, text = HTTPStatus.OK, "ok"
-        if self._is_draining:
+        if self.is_draining:
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, "draining"
         elif not all(front.is_well for front in self.fronts.values()):
             ill = [

@@ -1,13 +1,15 @@
 """Give each connection of a listener its upstream, or let it wait for a place."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Collection
 from typing import final
 
 from sumida import timeout
 from sumida.apps.proxy.balancer import Balancer, Upstream
 from sumida.apps.proxy.config import Address, ListenerConfig
-from sumida.sync import Notify
+from sumida.channels import oneshot
+from sumida.errors import Closed, Empty
 
 __all__ = ("Dispatcher",)
 
@@ -16,8 +18,8 @@ __all__ = ("Dispatcher",)
 class Dispatcher:
     """The upstreams of a listener, and the line of those who wait for one.
 
-    Who waits takes any place, so that one place that is free wakes one, and none is
-    woken in vain.
+    A place that is free is given to the first in the line, who takes any: nobody is
+    woken in vain, and nobody comes in between.
 
     Args:
         config: Of the listener.
@@ -27,29 +29,26 @@ class Dispatcher:
         balancer: What decides.
     """
 
-    __slots__ = ("_freed", "_waiting", "balancer")
+    __slots__ = ("_line", "_on_change", "balancer")
 
     def __init__(
         self, config: ListenerConfig, on_change: Callable[[Upstream], object]
     ) -> None:
-        def changed(upstream: Upstream) -> None:
-            on_change(upstream)
-            # One that is up may have room for many.
-            self._freed.notify_one()
-
+        self._line: OrderedDict[
+            oneshot.Sender[Upstream], oneshot.Receiver[Upstream]
+        ] = OrderedDict()
+        self._on_change = on_change
         self.balancer = Balancer(
-            config.upstreams, config.balance, config.health, changed
+            config.upstreams, config.balance, config.health, self._changed
         )
-        self._freed = Notify()
-        self._waiting = 0
 
     def __repr__(self) -> str:
-        return f"<Dispatcher {self._waiting} waiting, {self.balancer!r}>"
+        return f"<Dispatcher {self.waiting} waiting, {self.balancer!r}>"
 
     @property
     def waiting(self) -> int:
         """How many connections wait for a place."""
-        return self._waiting
+        return len(self._line)
 
     def update(self, config: ListenerConfig) -> None:
         """Take another configuration.
@@ -58,7 +57,7 @@ class Dispatcher:
             config: Of the same listener.
         """
         self.balancer.update(config.upstreams, config.balance, config.health)
-        self._freed.notify_one()
+        self._serve()
 
     async def take(self, tried: Collection[Address], seconds: float) -> Upstream | None:
         """Take a place at an upstream; `release` gives it back.
@@ -76,23 +75,31 @@ class Dispatcher:
         Cancel safety:
             Safe: a cancelled call has taken none.
         """
-        if not self._waiting:
+        if not self._line:
             chosen = self.balancer.pick(time.monotonic(), tried)
             if not isinstance(chosen, str):
                 return chosen
-        self._waiting += 1
+        given: oneshot.Sender[Upstream]
+        place: oneshot.Receiver[Upstream]
+        given, place = oneshot.channel()
+        self._line[given] = place
         try:
             async with timeout(seconds):
-                while True:
-                    await self._freed.notified()
-                    chosen = self.balancer.pick(time.monotonic())
-                    if isinstance(chosen, Upstream):
-                        return chosen
-        finally:
-            self._waiting -= 1
-            if self._waiting:
-                # Where there was room for one there may be room for two.
-                self._freed.notify_one()
+                return await place
+        except BaseException:
+            self._leave(given, place)
+            raise
+
+    def _leave(
+        self, given: oneshot.Sender[Upstream], place: oneshot.Receiver[Upstream]
+    ) -> None:
+        """Leave the line; a place that was given meanwhile is the next one's."""
+        self._line.pop(given, None)
+        given.close()
+        try:
+            self.release(place.try_recv())
+        except (Empty, Closed):
+            return
 
     def release(self, upstream: Upstream) -> None:
         """Give a place back.
@@ -101,5 +108,17 @@ class Dispatcher:
             upstream: What `take` gave.
         """
         self.balancer.release(upstream)
-        if self._waiting:
-            self._freed.notify_one()
+        self._serve()
+
+    def _serve(self) -> None:
+        """Give what is free to those who wait."""
+        while self._line:
+            chosen = self.balancer.pick(time.monotonic())
+            if not isinstance(chosen, Upstream):
+                return
+            given, _ = self._line.popitem(last=False)
+            given.send(chosen)
+
+    def _changed(self, upstream: Upstream) -> None:
+        self._on_change(upstream)
+        self._serve()

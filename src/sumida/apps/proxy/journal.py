@@ -48,7 +48,7 @@ def format_line(
         if value is not None
     }
     if style == "json":
-        return json.dumps({"time": moment, "event": event, **known}, default=str)
+        return _json({"time": moment, "event": event, **known})
     words = [moment, f"event={event}"]
     words += (f"{key}={_quoted(value)}" for key, value in known.items())
     return " ".join(words)
@@ -61,7 +61,12 @@ def _quoted(value: Value) -> str:
     is_plain = text.isascii() and text.isprintable()
     if text and is_plain and not any(letter in ' "=\\' for letter in text):
         return text
-    return json.dumps(text)
+    return _json(text)
+
+
+def _json(value: object) -> str:
+    # The one control character that may stand in JSON as it is.
+    return json.dumps(value).replace("\x7f", "\\u007f")
 
 
 @final
