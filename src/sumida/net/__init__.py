@@ -14,7 +14,7 @@ from sumida.net.codec import (
     LengthDelimitedCodec,
     LinesCodec,
 )
-from sumida.net.framed import Framed, FramedRead, FramedWrite
+from sumida.net.framed import Framed, FramedParts, FramedRead, FramedWrite
 from sumida.net.pool import Lease, Pool, PoolStatus
 from sumida.net.server import Server, StopReport, connection_token, serve
 from sumida.net.tcp import TcpListener, TcpStream
@@ -28,6 +28,7 @@ __all__ = (
     "Decoder",
     "Encoder",
     "Framed",
+    "FramedParts",
     "FramedRead",
     "FramedWrite",
     "JsonLinesCodec",

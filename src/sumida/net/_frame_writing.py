@@ -21,18 +21,18 @@ from sumida.operation import (
 
 __all__ = ("FrameWriting", "Send")
 
-T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 _BOUNDARY: Final = 8 * 1024
 """Bytes that `feed` gathers before it writes: Tokio's number."""
 
 
-class FrameWriting(Generic[T]):
+class FrameWriting(Generic[T_contra]):
     """Messages that are written to a stream."""
 
     __slots__ = ()
 
-    _encoder: Encoder[T]
+    _encoder: Encoder[T_contra]
     _output: Engine
     _pending: bytearray
     _writer: Stream | WriteHalf
@@ -42,7 +42,7 @@ class FrameWriting(Generic[T]):
         """What was fed and not yet written."""
         return bytes(self._pending)
 
-    def send(self, frame: T) -> Operation[None]:
+    def send(self, frame: T_contra) -> Operation[None]:
         """Write one message, waiting while the peer does not read.
 
         Done means handed over, with what `feed` had gathered before it; see `flush`.
@@ -65,7 +65,7 @@ class FrameWriting(Generic[T]):
         """
         return Send(self._output, self._pending, self._encoder.encode(frame), 0)
 
-    def send_many(self, frames: Iterable[T]) -> Operation[None]:
+    def send_many(self, frames: Iterable[T_contra]) -> Operation[None]:
         """Write several messages at once; as `send`.
 
         Args:
@@ -86,7 +86,7 @@ class FrameWriting(Generic[T]):
         data = b"".join([encode(frame) for frame in frames])
         return Send(self._output, self._pending, data, 0)
 
-    def feed(self, frame: T) -> Operation[None]:
+    def feed(self, frame: T_contra) -> Operation[None]:
         """Gather a message, to be written with the next `send` or `flush`.
 
         It waits only when 8 KiB are gathered, which are then written as by `send`.

@@ -27,8 +27,8 @@ from sumida.operation import (
 
 __all__ = ("Framed", "FramedParts", "FramedRead", "FramedWrite")
 
-T = TypeVar("T")
-U = TypeVar("U")
+T_co = TypeVar("T_co", covariant=True)
+U_contra = TypeVar("U_contra", contravariant=True)
 
 _CHUNK: Final = 256 * 1024
 """Bytes taken from the stream at once: all that it keeps."""
@@ -40,7 +40,7 @@ A message of a few bytes is an object of fifty: this is what keeps them few.
 """
 
 
-class FramedRead(Operation[T], Generic[T]):
+class FramedRead(Operation[T_co], Generic[T_co]):
     """The messages that arrive on a stream; iterate over it, or call `recv`.
 
     It is itself the operation of `recv`, so `select` takes it as it stands. Only one
@@ -81,19 +81,19 @@ class FramedRead(Operation[T], Generic[T]):
     def __init__(
         self,
         reader: Stream | ReadHalf,
-        decoder: Decoder[T],
+        decoder: Decoder[T_co],
         *,
         read_buffer: bytes = b"",
     ) -> None:
         self._reader = reader
         self._engine: Engine = reader._engine
         self._decoder = decoder
-        self._decode_all: Callable[[bytearray], list[T]] | None = getattr(
+        self._decode_all: Callable[[bytearray], list[T_co]] | None = getattr(
             decoder, "decode_all", None
         )
         self._read = Read(self._engine, _CHUNK)
         self._buffer = bytearray(read_buffer)
-        self._frames: deque[T] = deque()
+        self._frames: deque[T_co] = deque()
         # The bytes of what was found at once, and how many messages that was.
         self._ahead: bytes | bytearray = b""
         self._ahead_count = 0
@@ -112,7 +112,7 @@ class FramedRead(Operation[T], Generic[T]):
         self._go_back()
         return bytes(self._buffer)
 
-    def recv(self) -> Operation[T]:
+    def recv(self) -> Operation[T_co]:
         """Take the next message, waiting while there is none.
 
         Returns:
@@ -130,7 +130,7 @@ class FramedRead(Operation[T], Generic[T]):
         """
         return self
 
-    def __await__(self) -> Generator[object, None, T]:
+    def __await__(self) -> Generator[object, None, T_co]:
         frames = self._frames
         left = budget.left - 1
         if frames and left:
@@ -148,7 +148,7 @@ class FramedRead(Operation[T], Generic[T]):
             data = yield from self._read.__await__()
             self._take(data)
 
-    def poll(self) -> T | Literal[Pending.PENDING]:
+    def poll(self) -> T_co | Literal[Pending.PENDING]:
         """Take a message if one is there; see `Operation.poll`.
 
         Returns:
@@ -184,7 +184,7 @@ class FramedRead(Operation[T], Generic[T]):
             self._has_ended = True
         self._is_hungry = False
 
-    def _find(self) -> T | None:
+    def _find(self) -> T_co | None:
         """Ask the codec for a message, and for those behind it."""
         buffer = self._buffer
         self._ahead_count = 0
@@ -193,20 +193,20 @@ class FramedRead(Operation[T], Generic[T]):
         else:
             frame = self._decoder.decode(buffer)
             if frame is not None and buffer and self._decode_all is not None:
-                self._find_ahead(self._decode_all, frame)
+                try:
+                    self._find_ahead(self._decode_all)
+                except Exception:
+                    # It is not to raise; but if it does, `frame` can still be taken.
+                    self._frames.append(frame)
+                    raise
         if frame is None:
             self._is_hungry = True
         return frame
 
-    def _find_ahead(self, decode_all: Callable[[bytearray], list[T]], frame: T) -> None:
+    def _find_ahead(self, decode_all: Callable[[bytearray], list[T_co]]) -> None:
         ahead = self._buffer[:_AHEAD]
         rest = bytearray(ahead)
-        try:
-            frames = decode_all(rest)
-        except Exception:
-            # It is not to raise; but if it does, `frame` is still there to be taken.
-            self._frames.append(frame)
-            raise
+        frames = decode_all(rest)
         used = len(ahead) - len(rest)
         if used:
             del self._buffer[:used]
@@ -258,7 +258,7 @@ class FramedRead(Operation[T], Generic[T]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> T:
+    async def __anext__(self) -> T_co:
         frames = self._frames
         left = budget.left - 1
         if frames and left:
@@ -271,7 +271,7 @@ class FramedRead(Operation[T], Generic[T]):
 
 
 @final
-class FramedWrite(FrameWriting[T], Generic[T]):
+class FramedWrite(FrameWriting[U_contra], Generic[U_contra]):
     """The messages that are written to a stream.
 
     Args:
@@ -288,7 +288,7 @@ class FramedWrite(FrameWriting[T], Generic[T]):
     def __init__(
         self,
         writer: Stream | WriteHalf,
-        encoder: Encoder[T],
+        encoder: Encoder[U_contra],
         *,
         write_buffer: bytes = b"",
     ) -> None:
@@ -303,7 +303,7 @@ class FramedWrite(FrameWriting[T], Generic[T]):
 
 @final
 @dataclass(frozen=True, slots=True)
-class FramedParts(Generic[T, U]):
+class FramedParts(Generic[T_co, U_contra]):
     """What a `Framed` was made of, and what it had begun; see `Framed.into_parts`.
 
     Attributes:
@@ -317,13 +317,13 @@ class FramedParts(Generic[T, U]):
     """
 
     stream: Stream
-    codec: Codec[T, U]
+    codec: Codec[T_co, U_contra]
     read_buffer: bytes
     write_buffer: bytes
 
 
 @final
-class Framed(FramedRead[T], FrameWriting[U], Generic[T, U]):
+class Framed(FramedRead[T_co], FrameWriting[U_contra], Generic[T_co, U_contra]):
     """Messages both ways over one stream, which stays its owner's to close.
 
     Args:
@@ -345,7 +345,7 @@ class Framed(FramedRead[T], FrameWriting[U], Generic[T, U]):
     def __init__(
         self,
         stream: Stream,
-        codec: Codec[T, U],
+        codec: Codec[T_co, U_contra],
         *,
         read_buffer: bytes = b"",
         write_buffer: bytes = b"",
@@ -357,7 +357,7 @@ class Framed(FramedRead[T], FrameWriting[U], Generic[T, U]):
         self._encoder = codec
         self._pending = bytearray(write_buffer)
 
-    def into_parts(self) -> FramedParts[T, U]:
+    def into_parts(self) -> FramedParts[T_co, U_contra]:
         """Give this up, for what it was made of: to go on with another codec.
 
         No byte is lost: what has arrived and was not given as a message is there as
