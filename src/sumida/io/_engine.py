@@ -18,7 +18,7 @@ from typing import Final, cast
 
 from sumida.errors import BusyError, Closed, Disconnected, Elapsed
 from sumida.io._sink import Sink
-from sumida.io._transports import run_waiting_task
+from sumida.io._sleeper import Sleeper
 from sumida.io._writing_side import HIGH_WATER, WritingSide
 
 __all__ = ("HIGH_WATER", "READ_LIMIT", "Engine")
@@ -52,14 +52,19 @@ class Engine(WritingSide):
         transport: The transport, once connected.
         size: Bytes that have arrived and were not taken.
         wanted: Bytes that the reader waits for.
-        reader: The future of the one who waits to read, or None.
+        reader: What the one who waits to read waits for, or None.
+        send: The transport's `write`, or what encrypts before.
+        spare: A sleeper that is nobody's, to be used again.
         at_eof: Whether the peer has ended its side.
         error: What the connection was lost by, or None.
         is_closing: Whether this side closed it.
         is_lost: Whether the transport has ended.
         has_ended_writing: Whether this side was shut down.
         is_congested: Whether more than the high-water mark waits to be written.
-        late: The future of the wait for data that has taken too long, or None.
+        is_unusual: Whether there is more to a read than to wait for data: an end,
+            a pause, a copy, a late wait. True may be out of date, False is not.
+        is_ready: Whether nothing speaks against writing, and there is room.
+        late: What was `reader` in a wait that has taken too long, or None.
         on_disconnect: Called once when the peer ends its side, or the connection
             breaks.
         sink: Takes what arrives in the place of a reader.
@@ -70,15 +75,15 @@ class Engine(WritingSide):
 
     __slots__ = (
         "_buffer",
-        "_chunk",
-        "_is_direct",
         "_is_paused",
         "_pause_at",
         "at_eof",
+        "chunk",
         "on_disconnect",
         "read_limit",
         "sink",
         "size",
+        "spare",
         "wanted",
     )
 
@@ -94,11 +99,11 @@ class Engine(WritingSide):
             self, what, read_timeout, write_timeout, limit or HIGH_WATER
         )
         self.read_limit = limit or READ_LIMIT
-        self._chunk = b""
+        self.chunk = b""
         self._buffer: bytearray | None = None
         self.size = 0
         self.wanted = 1
-        self._is_direct = False
+        self.spare: Sleeper | None = None
         self._is_paused = False
         self._pause_at = self.read_limit
         self.at_eof = False
@@ -125,6 +130,8 @@ class Engine(WritingSide):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; see `asyncio.Protocol`."""
         self.transport = cast("Transport", transport)
+        self.send = self.transport.write
+        self.is_ready = not self.is_congested
         if hasattr(transport, "max_size"):
             setattr(transport, "max_size", RECEIVE_SIZE)  # noqa: B010  # of asyncio's own
 
@@ -133,35 +140,37 @@ class Engine(WritingSide):
         if self.sink is not None:
             self.sink.feed(data)
             return
+        size = len(data)
         if self.size:
             buffer = self._buffer
             if buffer is None:
-                buffer = self._buffer = bytearray(self._chunk)
-                self._chunk = b""
+                buffer = self._buffer = bytearray(self.chunk)
+                self.chunk = b""
             buffer += data
-            self.size += len(data)
+            size += self.size
         else:
-            self._chunk = data
-            self.size = len(data)
-        if self.size > self._pause_at and not self._is_paused:
-            self._pause()
-        future = self.reader
-        if future is None:
-            return
-        if self.size < self.wanted:
+            self.chunk = data
+        self.size = size
+        reader = self.reader
+        if reader is not None and size < self.wanted:
             # Something came: the wait for more begins anew.
-            if self._read_due is not None and self.read_timeout is not None:
-                self._read_due = self.loop.time() + self.read_timeout
+            if self.read_due is not None and self.read_timeout is not None:
+                self.read_due = self.clock() + self.read_timeout
             return
-        self.reader = self._read_due = None
-        if future.done():
+        if size > self._pause_at and not self._is_paused:
+            self._pause()
+        if reader is None:
             return
-        if not (self._is_direct and run_waiting_task(self.loop, future)):
-            future.set_result(self)
+        self.reader = self.read_due = None
+        if type(reader) is Sleeper:
+            reader.run()
+        elif not reader.done():
+            reader.set_result(self)
 
     def eof_received(self) -> bool:
         """Note that the peer ended its side; see `asyncio.Protocol`."""
         self.at_eof = True
+        self.is_unusual = True
         if self.sink is not None:
             self.sink.end()
         self._wake_reader()
@@ -172,6 +181,8 @@ class Engine(WritingSide):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all who wait; see `asyncio.Protocol`."""
         self.is_lost = True
+        self.is_unusual = True
+        self.is_ready = False
         self.error = exc
         if self._timer is not None:
             self._timer.cancel()
@@ -196,35 +207,33 @@ class Engine(WritingSide):
 
     # What a reader calls.
 
-    def wait_for_data(self, future: Future[object], *, is_direct: bool) -> None:
-        """Let `future` be set when there is something to read, or an end.
+    def wait_for_data(self, reader: Future[object] | Sleeper, wanted: int) -> None:
+        """Let `reader` be set when there is enough to read, or an end.
 
         Args:
-            future: Of the task that waits.
-            is_direct: Whether the future is waited for by one task and nobody else
-                knows of it, so that the task may be run without a turn of the loop.
+            reader: Of the task that waits.
+            wanted: How many bytes are enough.
 
         Raises:
             BusyError: Somebody waits to read already, or a copy takes what arrives.
         """
-        self.check_free()
-        self.reader = future
+        if self.reader is not None or self.sink is not None:
+            self.check_free()
+        self.reader = reader
+        self.wanted = wanted
         self.late = None
-        self._is_direct = is_direct
-        self._pause_at = max(self._pause_at, self.wanted)
-        if self._is_paused and self.size < self._pause_at:
+        if self._is_paused:
+            # More is wanted than is there, whatever the limit.
             self._resume_reading()
+        self.is_unusual = False
         if self.read_timeout is not None:
-            self._read_due = due = self.loop.time() + self.read_timeout
-            if self._timer is None or self._timer.when() > due:
-                self._set_timer(due)
+            self.read_due = due = self.clock() + self.read_timeout
+            if due < self.timer_due:
+                self.set_timer(due)
 
     def stop_waiting_for_data(self) -> None:
-        """Forget the future of `wait_for_data`."""
-        self.reader = None
-        self.wanted = 1
-        self._pause_at = self.read_limit
-        self._read_due = None
+        """Forget the reader of `wait_for_data`."""
+        self.reader = self.read_due = None
 
     def check_free(self) -> None:
         """Refuse a second reader.
@@ -256,11 +265,11 @@ class Engine(WritingSide):
         if self.size <= limit:
             buffer = self._buffer
             if buffer is None:
-                data = self._chunk
+                data = self.chunk
             else:
                 data = bytes(buffer)
                 self._buffer = None
-            self._chunk = b""
+            self.chunk = b""
             self.size = 0
         else:
             buffer = self.gathered()
@@ -279,11 +288,11 @@ class Engine(WritingSide):
         """
         buffer = self._buffer
         if buffer is None:
-            buffer = self._buffer = bytearray(self._chunk)
-            self._chunk = b""
+            buffer = self._buffer = bytearray(self.chunk)
+            self.chunk = b""
         return buffer
 
-    def check_reading(self, waited: Future[object] | None) -> bool:
+    def check_reading(self, waited: object) -> bool:
         """Tell, when not enough is there, whether more may come.
 
         Args:
@@ -316,7 +325,7 @@ class Engine(WritingSide):
             self.transport.resume_reading()
 
     def _pause(self) -> None:
-        self._is_paused = True
+        self._is_paused = self.is_unusual = True
         if not self.is_lost and not self.transport.is_closing():
             self.transport.pause_reading()
 

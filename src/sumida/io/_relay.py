@@ -45,6 +45,7 @@ class Relay:
         """Begin, with what has arrived already."""
         source, target = self._source, self._target
         source.sink = self
+        source.is_unusual = True
         target.target_of = self
         if source.size:
             self.feed(source.take(source.size))

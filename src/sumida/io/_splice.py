@@ -116,6 +116,7 @@ class SplicePump:
         source, target = self._source, self._target
         # The transports see a reset, too, and may be the first.
         source.sink = target.target_of = self
+        source.is_unusual = True
         for engine in (source, target):
             if engine.is_lost or engine.transport.is_closing():
                 self.lose(engine.error)

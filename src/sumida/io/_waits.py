@@ -17,12 +17,14 @@ from sumida.errors import (
     IncompleteReadError,
     LimitExceededError,
 )
+from sumida.io._sleeper import Sleeper
 from sumida.operation import (
+    BUDGET,
     PENDING,
     Operation,
     Pending,
     QueuedOperation,
-    spend,
+    budget,
 )
 
 if TYPE_CHECKING:
@@ -52,21 +54,18 @@ class _ReadOperation(Operation[T_co], Generic[T_co]):
 
     Args:
         engine: Where the data arrives.
+        wanted: How many bytes there must be before looking again is worth it.
     """
 
-    __slots__ = ("_engine", "_future")
+    __slots__ = ("_engine", "_future", "_wanted")
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, wanted: int = 1) -> None:
         self._engine = engine
-        self._future: Future[object] | None = None
+        self._future: Future[object] | Sleeper | None = None
+        self._wanted = wanted
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} from {self._engine.what}>"
-
-    @property
-    def wanted(self) -> int:
-        """How many bytes there must be before looking again is worth it."""
-        return 1
 
     def arm(self, future: Future[object]) -> object:
         """Wait for data; see `Operation.arm`.
@@ -81,8 +80,7 @@ class _ReadOperation(Operation[T_co], Generic[T_co]):
             BusyError: Another task reads from this stream.
         """
         engine = self._engine
-        engine.wanted = self.wanted
-        engine.wait_for_data(future, is_direct=False)
+        engine.wait_for_data(future, self._wanted)
         self._future = future
         return engine
 
@@ -98,30 +96,32 @@ class _ReadOperation(Operation[T_co], Generic[T_co]):
     # Written out, so that a read which waits is one frame.
     def __await__(self) -> Generator[object, None, T_co]:
         engine = self._engine
-        if spend():
+        left = budget.left - 1
+        budget.left = left or BUDGET
+        if not left:
             yield None
         result = self.poll()
         if result is not PENDING:
             return result
-        loop = get_running_loop()
         observer = hooks.observer
         if observer is not None:
             observer.waiting(self)
+        sleeper = engine.spare or Sleeper(get_running_loop())
         try:
             while True:
-                engine.wanted = self.wanted
-                future: Future[object] = Future(loop=loop)
-                self._future = future
-                engine.wait_for_data(future, is_direct=True)
-                try:
-                    yield from future
-                finally:
-                    if engine.reader is future or engine.reader is None:
-                        engine.stop_waiting_for_data()
+                engine.wait_for_data(sleeper, self._wanted)
+                # Nobody else's until this task has run again.
+                engine.spare = None
+                self._future = sleeper
+                sleeper._asyncio_future_blocking = True
+                yield sleeper
                 result = self.poll()
                 if result is not PENDING:
                     return result
         finally:
+            if engine.reader is sleeper:
+                engine.stop_waiting_for_data()
+            engine.spare = sleeper
             # A wait that was cancelled is not late the next time.
             self._future = None
             if observer is not None:
@@ -140,8 +140,7 @@ class Read(_ReadOperation[bytes]):
     __slots__ = ("limit",)
 
     def __init__(self, engine: Engine, limit: int) -> None:
-        self._engine = engine
-        self._future = None
+        _ReadOperation.__init__(self, engine)
         self.limit = limit
 
     def poll(self) -> bytes | Literal[Pending.PENDING]:
@@ -149,9 +148,52 @@ class Read(_ReadOperation[bytes]):
         engine = self._engine
         if engine.size:
             return engine.take(self.limit)
-        if not self.limit or not engine.check_reading(self._future):
+        if engine.is_unusual and not engine.check_reading(self._future):
             return b""
         return PENDING
+
+    # The read that nearly everything is made of, so its usual course is written out:
+    # each call costs as much as ten lines. Whatever is unusual goes the common way.
+    def __await__(self) -> Generator[object, None, bytes]:
+        engine = self._engine
+        left = budget.left - 1
+        budget.left = left or BUDGET
+        if not left:
+            yield None
+        if engine.size:
+            return engine.take(self.limit)
+        sleeper = engine.spare
+        if (
+            sleeper is None
+            or engine.reader is not None
+            or engine.is_unusual
+            or hooks.observer is not None
+        ):
+            return (yield from _ReadOperation.__await__(self))
+        engine.reader = sleeper
+        engine.wanted = 1
+        engine.spare = None
+        timeout = engine.read_timeout
+        if timeout is not None:
+            engine.read_due = due = engine.clock() + timeout
+            if due < engine.timer_due:
+                engine.set_timer(due)
+        sleeper._asyncio_future_blocking = True
+        try:
+            yield sleeper
+        except BaseException:
+            if engine.reader is sleeper:
+                engine.stop_waiting_for_data()
+            engine.spare = sleeper
+            raise
+        engine.spare = sleeper
+        data = engine.chunk
+        if data and len(data) <= self.limit and not engine.is_unusual:
+            engine.chunk = b""
+            engine.size = 0
+            return data
+        self._future = sleeper
+        return (yield from _ReadOperation.__await__(self))
 
 
 @final
@@ -177,16 +219,10 @@ class ReadExact(_ReadOperation[bytes]):
         count: How many bytes.
     """
 
-    __slots__ = ("_count",)
+    __slots__ = ()
 
     def __init__(self, engine: Engine, count: int) -> None:
-        _ReadOperation.__init__(self, engine)
-        self._count = count
-
-    @property
-    def wanted(self) -> int:
-        """All of them."""
-        return self._count
+        _ReadOperation.__init__(self, engine, count)
 
     def poll(self) -> bytes | Literal[Pending.PENDING]:
         """Take them, if all are there; see `Operation.poll`.
@@ -198,7 +234,7 @@ class ReadExact(_ReadOperation[bytes]):
             IncompleteReadError: The stream ended before.
         """
         engine = self._engine
-        count = self._count
+        count = self._wanted
         if engine.size >= count:
             return engine.take(count) if count else b""
         if engine.check_reading(self._future):
@@ -217,7 +253,7 @@ class ReadInteger(_ReadOperation[int]):
         is_signed: Whether it may be negative.
     """
 
-    __slots__ = ("_is_signed", "_order", "_size")
+    __slots__ = ("_is_signed", "_order")
 
     def __init__(
         self,
@@ -227,15 +263,9 @@ class ReadInteger(_ReadOperation[int]):
         *,
         is_signed: bool,
     ) -> None:
-        _ReadOperation.__init__(self, engine)
-        self._size = size
+        _ReadOperation.__init__(self, engine, size)
         self._order: Literal["big", "little"] = order
         self._is_signed = is_signed
-
-    @property
-    def wanted(self) -> int:
-        """All of its bytes."""
-        return self._size
 
     def poll(self) -> int | Literal[Pending.PENDING]:
         """Take it, if all is there; see `Operation.poll`.
@@ -247,7 +277,7 @@ class ReadInteger(_ReadOperation[int]):
             IncompleteReadError: The stream ended before.
         """
         engine = self._engine
-        size = self._size
+        size = self._wanted
         if engine.size >= size:
             data = engine.take(size)
             return int.from_bytes(data, self._order, signed=self._is_signed)
@@ -279,11 +309,6 @@ class ReadUntil(_ReadOperation[bytes]):
         # Where the next look begins: what was seen has no separator.
         self._scanned = 0
 
-    @property
-    def wanted(self) -> int:
-        """One more byte than was seen."""
-        return self._engine.size + 1
-
     def poll(self) -> bytes | Literal[Pending.PENDING]:
         """Take it, if the separator is there; see `Operation.poll`.
 
@@ -309,6 +334,8 @@ class ReadUntil(_ReadOperation[bytes]):
                 raise LimitExceededError(engine.what, size, self._limit)
             self._scanned = max(0, size - len(separator) + 1)
         if engine.check_reading(self._future):
+            # One more than was seen.
+            self._wanted = size + 1
             return PENDING
         self._scanned = 0
         rest = engine.take(size)
@@ -329,13 +356,9 @@ class ReadToEnd(_ReadOperation[bytes]):
     __slots__ = ("_limit",)
 
     def __init__(self, engine: Engine, limit: int) -> None:
-        _ReadOperation.__init__(self, engine)
+        # More than is allowed: the end comes first, or this is an error.
+        _ReadOperation.__init__(self, engine, limit + 1)
         self._limit = limit
-
-    @property
-    def wanted(self) -> int:
-        """More than is allowed: the end comes first, or this is an error."""
-        return self._limit + 1
 
     def poll(self) -> bytes | Literal[Pending.PENDING]:
         """Take it, if the stream has ended; see `Operation.poll`.

@@ -42,6 +42,12 @@ class Writes:
             Not safe: a cancelled call may have written a part.
         """
         engine = self._engine
+        if engine.is_ready and type(data) is bytes and len(data) <= HIGH_WATER:
+            # Nearly every call.
+            engine.send(data)
+            if engine.is_congested:
+                await engine.wait_for_room()
+            return
         if not isinstance(data, bytes):
             data = _frozen(data)
         engine.check_writing()

@@ -4,12 +4,16 @@ Its base class, and nobody else's: the two share one timer.
 """
 
 import asyncio
+import time
 from asyncio import AbstractEventLoop, Future, TimerHandle, Transport
+from collections.abc import Callable
+from math import inf
 from typing import Final, cast
 
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import Closed, Disconnected
 from sumida.io._sink import Sink
+from sumida.io._sleeper import Sleeper
 from sumida.io._transports import reset_on_close
 from sumida.io._waits import End, Room
 
@@ -23,9 +27,9 @@ class WritingSide(asyncio.Protocol):
     """What an engine does for those who write; its attributes are told there."""
 
     __slots__ = (
-        "_read_due",
         "_timer",
         "_write_due",
+        "clock",
         "closers",
         "error",
         "has_ended_writing",
@@ -33,11 +37,16 @@ class WritingSide(asyncio.Protocol):
         "is_closing",
         "is_congested",
         "is_lost",
+        "is_ready",
+        "is_unusual",
         "late",
         "loop",
+        "read_due",
         "read_timeout",
         "reader",
+        "send",
         "target_of",
+        "timer_due",
         "transport",
         "what",
         "write_timeout",
@@ -56,28 +65,35 @@ class WritingSide(asyncio.Protocol):
         self.write_timeout = write_timeout
         self.high_water = high_water
         self.loop: AbstractEventLoop = asyncio.get_running_loop()
-        self.reader: Future[object] | None = None
-        self.late: Future[object] | None = None
-        self._read_due: float | None = None
+        self.clock = _clock_of(self.loop)
+        self.reader: Future[object] | Sleeper | None = None
+        self.late: Future[object] | Sleeper | None = None
+        self.read_due: float | None = None
         self._write_due: float | None = None
         self._timer: TimerHandle | None = None
+        self.timer_due = inf
         self.error: BaseException | None = None
         self.is_closing = False
         self.is_lost = False
+        self.is_unusual = False
+        self.is_ready = False
         self.has_ended_writing = False
         self.is_congested = False
         self.target_of: Sink | None = None
         self.writers: WaiterQueue | None = None
         self.closers: WaiterQueue | None = None
         self.transport: Transport = cast("Transport", None)
+        self.send: Callable[[bytes], object] = self.write
 
     def pause_writing(self) -> None:
         """Let writers wait from now on; see `asyncio.Protocol`."""
         self.is_congested = True
+        self.is_ready = False
 
     def resume_writing(self) -> None:
         """Let writers go on; see `asyncio.Protocol`."""
         self.is_congested = False
+        self.look_whether_ready()
         if self.target_of is not None:
             self.target_of.go_on()
         if self.writers is not None:
@@ -97,6 +113,15 @@ class WritingSide(asyncio.Protocol):
         if self.is_lost or self.transport.is_closing():
             raise Disconnected(self.what, "write", str(self.error or "it has ended"))
 
+    def look_whether_ready(self) -> None:
+        """Set `is_ready`, by what is known."""
+        self.is_ready = not (
+            self.is_congested
+            or self.is_closing
+            or self.has_ended_writing
+            or self.is_lost
+        )
+
     def write(self, data: bytes | memoryview) -> None:
         """Hand `data` to the transport.
 
@@ -108,6 +133,7 @@ class WritingSide(asyncio.Protocol):
     def end_writing(self) -> None:
         """End this side when all that was written has gone out."""
         self.has_ended_writing = True
+        self.is_ready = False
         self.transport.write_eof()
 
     @property
@@ -170,21 +196,24 @@ class WritingSide(asyncio.Protocol):
         """
         if self._write_due is None or due < self._write_due:
             self._write_due = due
-            if self._timer is None or self._timer.when() > due:
-                self._set_timer(due)
+            if due < self.timer_due:
+                self.set_timer(due)
 
     # Deadlines: one timer for both, which looks again when it was too early.
 
-    def _set_timer(self, due: float) -> None:
+    def set_timer(self, due: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self.timer_due = due
         self._timer = self.loop.call_at(due, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
-        now = self.loop.time()
-        if self._read_due is not None and self._read_due <= now:
+        self.timer_due = inf
+        now = self.clock()
+        if self.read_due is not None and self.read_due <= now:
             self.late = self.reader
+            self.is_unusual = True
             self._wake_reader()
         if self._write_due is not None and self._write_due <= now:
             self._write_due = None
@@ -193,13 +222,13 @@ class WritingSide(asyncio.Protocol):
                 self.abort()
             if self.writers is not None:
                 self.writers.wake_all()
-        dues = [due for due in (self._read_due, self._write_due) if due is not None]
-        if dues and self._timer is None and not self.is_lost:
-            self._timer = self.loop.call_at(min(dues), self._tick)
+        dues = [due for due in (self.read_due, self._write_due) if due is not None]
+        if dues and not self.is_lost and min(dues) < self.timer_due:
+            self.set_timer(min(dues))
 
     def _wake_reader(self) -> None:
         future, self.reader = self.reader, None
-        self._read_due = None
+        self.read_due = None
         if future is not None and not future.done():
             future.set_result(self)
 
@@ -213,6 +242,8 @@ class WritingSide(asyncio.Protocol):
         if self.is_closing:
             return
         self.is_closing = True
+        self.is_ready = False
+        self.is_unusual = True
         self.transport.close()
         self.watch_close()
         self._wake_reader()
@@ -220,11 +251,13 @@ class WritingSide(asyncio.Protocol):
     def watch_close(self) -> None:
         """Abort what has not gone out by the write timeout."""
         if self.write_timeout is not None and self.unsent:
-            self.watch_writing(self.loop.time() + self.write_timeout)
+            self.watch_writing(self.clock() + self.write_timeout)
 
     def abort(self) -> None:
         """Close at once; what was not sent is lost, and a TCP peer sees a reset."""
         self.is_closing = True
+        self.is_ready = False
+        self.is_unusual = True
         if not self.is_lost:
             reset_on_close(self.transport)
             self.transport.abort()
@@ -240,3 +273,9 @@ class WritingSide(asyncio.Protocol):
             if self.closers is None:
                 self.closers = WaiterQueue()
             await End(self, self.closers)
+
+
+def _clock_of(loop: AbstractEventLoop) -> Callable[[], float]:
+    """Give what tells a loop's time: what asyncio's own calls, where it is that."""
+    is_plain = type(loop).time is asyncio.BaseEventLoop.time
+    return time.monotonic if is_plain else loop.time

@@ -6,7 +6,7 @@ the record layer of `ssl` works on two buffers, and everything else is the engin
 
 import contextlib
 import ssl
-from asyncio import Future
+from asyncio import BaseTransport, Future
 from typing import Final, final
 
 from sumida.errors import Disconnected
@@ -59,6 +59,11 @@ class TlsEngine(Engine):
         )
         self._shaking: Future[None] | None = self.loop.create_future()
         self._failure: Exception | None = None
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Begin; see `Engine.connection_made`."""
+        Engine.connection_made(self, transport)
+        self.send = self.write
 
     async def handshake(self) -> None:
         """Agree with the peer on keys.
@@ -173,6 +178,7 @@ class TlsEngine(Engine):
     def end_writing(self) -> None:
         """Send a close_notify: with TLS 1.3 the peer may go on writing."""
         self.has_ended_writing = True
+        self.is_ready = False
         self._notify()
 
     def _notify(self) -> None:

@@ -1,0 +1,112 @@
+"""What a task waits for that reads: a future that can be used again, and wakes at once.
+
+An `asyncio.Future` is made for each wait, and runs its task a turn of the loop later.
+A task asks little of what it waits for (what `asyncio.isfuture` calls a compatible
+object), so one of these serves all waits of a stream, and runs the task where the
+bytes arrive.
+"""
+
+from asyncio import AbstractEventLoop, CancelledError
+from collections.abc import Callable
+from contextvars import Context
+from typing import final
+
+__all__ = ("Sleeper",)
+
+
+@final
+class Sleeper:
+    """One task's wait at a time.
+
+    Args:
+        loop: The loop of the task.
+    """
+
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_callback",
+        "_context",
+        "_loop",
+        "_message",
+        "result",
+    )
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        # The names of this and of `_asyncio_future_blocking` are the task's.
+        self._loop = loop
+        self._asyncio_future_blocking = False
+        self._callback: Callable[[Sleeper], object] | None = None
+        self._context: Context | None = None
+        self._message: object = None
+        # The task calls it when it wakes, and drops what it returns: any function of
+        # C will do, and saves a Python frame for each wait.
+        self.result: Callable[[], object] = bool
+
+    def __repr__(self) -> str:
+        state = "idle" if self._callback is None else "waited for"
+        return f"<Sleeper {state}>"
+
+    # What the task calls.
+
+    def add_done_callback(
+        self,
+        callback: Callable[["Sleeper"], object],
+        *,
+        context: Context | None = None,
+    ) -> None:
+        """Keep what runs the task."""
+        self._callback = callback
+        self._context = context
+
+    def cancel(self, msg: object = None) -> bool:
+        """Let the task be cancelled in the next turn.
+
+        Args:
+            msg: Of the `CancelledError`.
+
+        Returns:
+            Whether it still waited.
+        """
+        if self._callback is None:
+            return False
+        self.result = self._raise_cancelled
+        self._message = msg
+        self.set_result(None)
+        return True
+
+    def _raise_cancelled(self) -> None:
+        self.result = bool
+        message, self._message = self._message, None
+        raise CancelledError if message is None else CancelledError(message)
+
+    # What wakes it.
+
+    def done(self) -> bool:
+        """Tell whether the task was woken."""
+        return self._callback is None
+
+    def set_result(self, _result: object) -> None:
+        """Let the task run in the next turn."""
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            self._loop.call_soon(callback, self, context=self._context)
+
+    def run(self) -> None:
+        """Run the task now: nothing is left to do in the transport's callback."""
+        callback = self._callback
+        context = self._context
+        if callback is None or context is None:
+            return
+        self._callback = None
+        try:
+            context.run(callback, self)
+        except RuntimeError:
+            # Within a task's step another cannot run, and this one has not begun.
+            self._loop.call_soon(callback, self, context=context)
+        except (KeyboardInterrupt, SystemExit) as error:
+            # The transport of uvloop would take it for its own fault; the loop ends.
+            self._loop.call_soon(_raise, error)
+
+
+def _raise(error: BaseException) -> None:
+    raise error
