@@ -1,7 +1,10 @@
 """What may be set while a server serves: its limit, and its certificate."""
 
+import socket
+
 import pytest
 
+from sumida import JoinSet, spawn_blocking
 from sumida.net import Server, TcpListener, TcpStream
 from sumida.sync import Notify
 from sumida.testing import turns
@@ -88,3 +91,38 @@ def test_tls_can_be_switched_on_without_closing_the_port(run: Run) -> None:
         return said
 
     assert run(main) == b"abc"
+
+
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "tls"])
+def test_who_connected_before_the_stop_is_served(run: Run, *, is_tls: bool) -> None:
+    """Though nobody has accepted yet; a close would reset them."""
+
+    async def main() -> list[bytes]:
+        listener = await TcpListener.bind(
+            LOCAL, 0, tls=server_context() if is_tls else None
+        )
+        server = Server(_echo, [listener], drain=5.0)
+        server.start()
+        socks = [
+            socket.create_connection((LOCAL, listener.port), timeout=5)
+            for _ in range(100)
+        ]
+        # No turn of the loop between the connects and the stop.
+        async with JoinSet[bytes]() as tasks:
+            for sock in socks:
+                tasks.spawn(spawn_blocking(_talk, sock, is_tls=is_tls))
+            report = await server.stop()
+            said = await tasks.join_all()
+        assert report.finished == 100
+        return said
+
+    assert run(main) == [b"x"] * 100
+
+
+def _talk(sock: socket.socket, *, is_tls: bool) -> bytes:
+    """Say something, and hear it; on a thread."""
+    if is_tls:
+        sock = client_context().wrap_socket(sock, server_hostname="localhost")
+    with sock:
+        sock.sendall(b"x")
+        return sock.recv(1)

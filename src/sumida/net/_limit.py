@@ -2,6 +2,7 @@
 
 from typing import final
 
+from sumida.errors import NoPermits
 from sumida.sync.semaphore import Semaphore, SemaphorePermit
 
 __all__ = ("ConnectionLimit",)
@@ -57,6 +58,17 @@ class ConnectionLimit:
             Safe: a cancelled call has taken none.
         """
         return await self._permits.acquire()
+
+    def try_acquire(self) -> SemaphorePermit | None:
+        """Take a place if there is one.
+
+        Returns:
+            The permit, or None.
+        """
+        try:
+            return self._permits.try_acquire()
+        except NoPermits:
+            return None
 
     def release(self, permit: SemaphorePermit) -> None:
         """Give a place back, or drop it where there are too many.

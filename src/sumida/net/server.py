@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Generic, Literal, Self, TypeAlias, TypeVar, Unpack, final
 
 from sumida._core.settle import cancel_and_wait
-from sumida.errors import Disconnected, Elapsed, MisuseError, SumidaError
+from sumida.errors import Closed, Disconnected, Elapsed, MisuseError, SumidaError
 from sumida.io.stream import Stream
 from sumida.net._accepting import accept_all
 from sumida.net._limit import ConnectionLimit
@@ -356,6 +356,8 @@ class Server(Generic[S]):
             raise ValueError(f"drain must be 0 seconds or more, not {seconds}")
         self.stopping.cancel("the server stops")
         for listener in self._listeners:
+            if seconds:
+                self._take_waiting(listener)
             listener.close()
         before = len(self._handlers)
         late: list[Task[None]] = []
@@ -371,6 +373,18 @@ class Server(Generic[S]):
             self._report = self._make_report(before, len(late))
             self._ended.notify_waiters()
         return self._report
+
+    def _take_waiting(self, listener: Listener[S]) -> None:
+        """Take who has connected already: the close would reset them."""
+        while (permit := self._limit.try_acquire()) is not None:
+            try:
+                sock = listener.try_accept_socket()
+            except (OSError, Closed):
+                sock = None
+            if sock is None:
+                self._limit.release(permit)
+                return
+            self._begin(listener, sock, permit)
 
     def _make_report(self, before: int, late: int) -> StopReport:
         """Count, and abort the connections of those who ignore their cancel."""
