@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import final
 
-from sumida import CancellationToken, JoinSet, select
+from sumida import CancellationToken, JoinSet, select, yield_now
 from sumida.apps.proxy.config import Address, Config, ListenerConfig
 from sumida.apps.proxy.front import Front
 from sumida.apps.proxy.journal import Journal
@@ -214,10 +214,14 @@ class Proxy:
         """Close all ports, and let the connections end."""
         self.is_draining = True
         seconds = self.config.drain if self.config is not None else 0.0
-        self._journal.tell("draining", connections=self._connections, seconds=seconds)
         async with JoinSet[StopReport]() as stops:
             for front in self._all_fronts():
                 stops.spawn(front.stop(seconds), name=f"drain {front.config.name}")
+            # Who reads the line may believe that the ports are closed.
+            await yield_now()
+            self._journal.tell(
+                "draining", connections=self._connections, seconds=seconds
+            )
             reports = await stops.join_all()
         finished = sum(each.finished for each in reports)
         cancelled = sum(each.cancelled for each in reports)

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from typing import final
 
-from sumida import Elapsed, JoinSet, sleep
+from sumida import Elapsed, JoinSet, select, sleep
 from sumida.apps.proxy import preamble
 from sumida.apps.proxy.balancer import Balancer, Upstream
 from sumida.apps.proxy.config import ListenerConfig
 from sumida.errors import ConnectError, Disconnected
 from sumida.net import TcpStream
+from sumida.sync import Notify
 
 __all__ = ("Checks",)
 
@@ -23,28 +24,35 @@ class Checks:
         config: Gives the configuration as it is now.
     """
 
-    __slots__ = ("_balancer", "_config")
+    __slots__ = ("_balancer", "_changed", "_config")
 
     def __init__(
         self, balancer: Balancer, config: Callable[[], ListenerConfig]
     ) -> None:
         self._balancer = balancer
         self._config = config
+        self._changed = Notify()
 
     def __repr__(self) -> str:
         return f"<Checks of {self._balancer!r}>"
 
+    def update(self) -> None:
+        """Look at the configuration anew, and check at once."""
+        self._changed.notify_one()
+
     async def run(self) -> None:
-        """Check, for ever; without an interval look only whether there is one now.
+        """Check, for ever; without an interval only wait for one.
 
         Cancel safety:
             Safe.
         """
         while True:
-            health = self._config().health
-            if health.interval:
+            interval = self._config().health.interval
+            if interval:
                 await self.check_all()
-            await sleep(health.interval or 1.0)
+                await select(self._changed.notified(), sleep(interval))
+            else:
+                await self._changed.notified()
 
     async def check_all(self) -> None:
         """Check each upstream once, all at the same time.

@@ -36,7 +36,7 @@ class Front:
         config: As above; connections keep the one that they came under.
     """
 
-    __slots__ = ("_checking", "_desk", "_listener", "_server", "config")
+    __slots__ = ("_checking", "_checks", "_desk", "_listener", "_server", "config")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Front:
         self._server: Server[TcpStream] = Server(
             self._serve, [listener], max_connections=config.max_connections
         )
+        self._checks = Checks(dispatcher.balancer, lambda: self.config)
         self._checking: Task[object] | None = None
 
     def __repr__(self) -> str:
@@ -113,9 +114,8 @@ class Front:
             tasks: What is to own the checks; they end with `stop`.
         """
         self._server.start()
-        checks = Checks(self._desk.dispatcher.balancer, lambda: self.config)
         name = f"checks of {self.config.name}"
-        self._checking = tasks.spawn(checks.run(), name=name)
+        self._checking = tasks.spawn(self._checks.run(), name=name)
         self._desk.journal.tell(
             "listening",
             listener=self.config.name,
@@ -135,6 +135,7 @@ class Front:
         self._listener.tls = tls
         self._server.max_connections = config.max_connections
         self._desk.dispatcher.update(config)
+        self._checks.update()
 
     async def stop(self, drain: float = math.inf) -> StopReport:
         """Close the port, and wait for the connections that there are.
