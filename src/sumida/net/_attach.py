@@ -62,11 +62,15 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
         sock.setblocking(False)  # noqa: FBT003  # the stdlib's signature
         loop = asyncio.get_running_loop()
         await loop.connect_accepted_socket(lambda: engine, sock)
-        # After the loop has set what it likes.
-        options.set_on(sock)
     except BaseException:
         sock.close()
         raise
+    try:
+        # After the loop has set what it likes.
+        options.set_on(sock)
+    except OSError as error:
+        engine.abort()
+        raise Disconnected(what, "begin", error.strerror or str(error)) from error
     if isinstance(engine, TlsEngine):
         try:
             await engine.handshake()

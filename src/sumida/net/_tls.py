@@ -78,12 +78,7 @@ class TlsEngine(Engine):
         if shaking is None:
             return
         self._step()
-        try:
-            await shaking
-        finally:
-            if shaking.done() and not shaking.cancelled():
-                # Seen, also by one who was cancelled in the same turn.
-                shaking.exception()
+        await shaking
 
     def _step(self) -> None:
         """Go on with the handshake."""
@@ -99,11 +94,8 @@ class TlsEngine(Engine):
             self._send()
             self._shaking = None
             self._failure = error
-            if not shaking.done():
-                reason = getattr(error, "verify_message", "") or str(error)
-                failure = Disconnected(self.what, "handshake", reason)
-                failure.__cause__ = error
-                shaking.set_exception(failure)
+            reason = getattr(error, "verify_message", "") or str(error)
+            self._refuse(shaking, reason, error)
             self.close()
             return
         self._send()
@@ -111,6 +103,16 @@ class TlsEngine(Engine):
         if not shaking.done():
             shaking.set_result(None)
         self._decrypt()
+
+    def _refuse(
+        self, shaking: Future[None], reason: str, cause: BaseException | None
+    ) -> None:
+        if not shaking.done():
+            failure = Disconnected(self.what, "handshake", reason)
+            failure.__cause__ = cause
+            shaking.set_exception(failure)
+            # Seen, also where nobody waits for it any more.
+            shaking.exception()
 
     def _send(self) -> None:
         if self._outgoing.pending and not self.is_lost:
@@ -164,9 +166,9 @@ class TlsEngine(Engine):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell all who wait; see `Engine.connection_lost`."""
         shaking, self._shaking = self._shaking, None
-        if shaking is not None and not shaking.done():
-            reason = str(exc or self._failure or "the peer has gone")
-            shaking.set_exception(Disconnected(self.what, "handshake", reason))
+        if shaking is not None:
+            cause = exc or self._failure
+            self._refuse(shaking, str(cause or "the peer has gone"), cause)
         Engine.connection_lost(self, exc or self._failure)
 
     def write(self, data: bytes | memoryview) -> None:
