@@ -58,7 +58,7 @@ class Event:
 
     Attributes:
         kind: One word, for programs that read it.
-        text: A few words, for people.
+        text: A few words, for people; none if they need not know.
         process: Which process; None for all.
         facts: What else is known.
     """
@@ -76,13 +76,14 @@ class Form(Protocol):
         """Show a line of a process."""
         ...
 
-    def event(self, event: Event) -> str:
-        """Show an event."""
+    def event(self, event: Event) -> str | None:
+        """Show an event, or nothing."""
         ...
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="microseconds")
+    moment = datetime.now(UTC).isoformat(timespec="microseconds")
+    return moment.replace("+00:00", "Z")
 
 
 @final
@@ -171,15 +172,18 @@ class TextForm:
         end = _RESET if _ESCAPE in text else ""
         return f"{_ESCAPE}{self._color(process)}m{prefix}{_RESET}{text}{end}"
 
-    def event(self, event: Event) -> str:
+    def event(self, event: Event) -> str | None:
         """Show an event.
 
         Args:
             event: What happened.
 
         Returns:
-            The prefix and what happened, bold if there are colours.
+            The prefix and what happened, bold if there are colours; None if it has no
+            text.
         """
+        if not event.text:
+            return None
         what = event.text if event.process is None else f"{event.process} {event.text}"
         prefix = f"{_OWN_NAME:{self._width}} | "
         if not self._is_colored:
@@ -243,9 +247,11 @@ class Output:
         if self._events >= MAX_EVENTS:
             self._lost += 1
             return
-        self._events += 1
-        with suppress(Closed):
-            self._tx.send((self._encode(self._form.event(event)), 0))
+        text = self._form.event(event)
+        if text is not None:
+            with suppress(Closed):
+                self._tx.send((self._encode(text), 0))
+                self._events += 1
 
     async def line(self, process: str, stream: StreamName, text: str) -> None:
         """Write a line of a process, waiting while too much waits already.
@@ -290,7 +296,7 @@ class Output:
                     lost, self._lost = self._lost, 0
                     text = f"could not show {lost} events, the terminal stood still"
                     event = Event("lost", text, facts={"events": lost})
-                    data += self._encode(self._form.event(event))
+                    data += self._encode(self._form.event(event) or "")
                 if not self.broken.is_cancelled:
                     try:
                         await spawn_blocking(self._write, data)
