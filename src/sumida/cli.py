@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "chat": ("sumida.apps.chat_demo", "run a chat server with clients of its own"),
     "demo": ("sumida.apps.demo", "run the proxy, break things under it, and count"),
     "proxy": ("sumida.apps.proxy.command", "balance TCP connections over servers"),
+    "supervise": ("sumida.apps.supervise.command", "run the processes of a Procfile"),
 }
 """For each command its module, and what it does, in a line."""
 
