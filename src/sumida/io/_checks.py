@@ -1,6 +1,6 @@
 """Checks of arguments that several streams share."""
 
-__all__ = ("check_timeout",)
+__all__ = ("check_timeout", "freeze")
 
 
 def check_timeout(name: str, seconds: float | None) -> float | None:
@@ -21,3 +21,22 @@ def check_timeout(name: str, seconds: float | None) -> float | None:
             f"{name} must be more than 0 seconds, or None for no limit, not {seconds}"
         )
     return seconds
+
+
+def freeze(data: bytes | bytearray | memoryview) -> bytes:
+    """Copy what could change while it waits to be written.
+
+    Args:
+        data: Bytes.
+
+    Returns:
+        Bytes that cannot change.
+
+    Raises:
+        TypeError: It is no bytes.
+    """
+    if isinstance(data, bytes):
+        return data
+    if not isinstance(data, bytearray | memoryview):
+        raise TypeError(f"data must be bytes, not {type(data).__name__}; encode it")
+    return bytes(data)

@@ -14,9 +14,9 @@ from typing import Final, ParamSpec, TypeVar, cast
 
 from sumida._core.clock import hold
 from sumida.runtime._delivery import Job, name_of
-from sumida.runtime.blocking import BlockingPool
+from sumida.runtime.blocking import BlockingPool, blocking_cancelled
 
-__all__ = ("FILES", "acquire", "off_loop", "start")
+__all__ = ("FILES", "acquire", "complete", "off_loop", "start")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,28 +91,56 @@ async def acquire(make: Callable[[], T], drop: Callable[[T], object]) -> T:
     """
     loop = get_running_loop()
     done: Future[None] = loop.create_future()
-    is_left = False
 
-    def ended(job: Job[T]) -> None:
-        if is_left:
-            if job.error is None:
-                start(partial(drop, cast("T", job.result)), _forget)
-        elif not done.done():
+    def work() -> list[T]:
+        made = make()
+        if blocking_cancelled():
+            # Here, because the loop may not be there any more to look.
+            drop(made)
+            return []
+        return [made]
+
+    def ended(job: Job[list[T]]) -> None:
+        # A cancel reaches the future at once, and the caller a turn later.
+        if done.done():
+            leave(job)
+        else:
             done.set_result(None)
 
-    job = start(make, ended)
+    def leave(job: Job[list[T]]) -> None:
+        for made in job.result or ():
+            start(partial(drop, made), _forget)
+
+    job = start(work, ended)
     try:
         await done
     except BaseException:
-        is_left = True
+        job.is_abandoned = True
         if done.done() and not done.cancelled():
             # It had ended, and the caller was cancelled before it could look.
-            ended(job)
+            leave(job)
+        done.cancel()
         raise
     error, job.error = job.error, None
     if error is None:
-        return cast("T", job.result)
+        (made,) = cast("list[T]", job.result)
+        return made
     try:
         raise error
     finally:
         del error  # it leads to this frame, which would lead to it
+
+
+async def complete(call: Callable[[], T]) -> T:
+    """Make a call on a thread that is made in any case.
+
+    Args:
+        call: What to do.
+
+    Returns:
+        What it returned.
+
+    Cancel safety:
+        Not safe: the call is made, or goes on, and its result is lost.
+    """
+    return await acquire(call, _forget)
