@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from typing import Final, Generic, TypeVar, final
 
 from sumida._core.waiters import WaiterQueue
+from sumida.channels.mpsc._relay import Relay, Rest
+from sumida.errors import WrongLoopError
 from sumida.operation import BUDGET, QueuedOperation
 
-__all__ = ("Chan",)
+__all__ = ("Chan", "Turn")
 
 T = TypeVar("T")
 
@@ -41,13 +43,18 @@ class Turn:
 
     Args:
         loop: The running loop.
+
+    Attributes:
+        is_over: Whether its task has looked in vain, and is about to put a future in
+            its place: so it keeps its turn, and the places that it was granted.
     """
 
-    __slots__ = ("_is_done", "_loop")
+    __slots__ = ("_is_done", "_loop", "is_over")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._is_done = False
+        self.is_over = False
 
     def get_loop(self) -> AbstractEventLoop:
         """Give the loop, as a future does."""
@@ -87,6 +94,8 @@ class Chan(Generic[T]):
         closings: Senders waiting for the receiver to go.
         lingerer: The sender that lingers, if one does: it stands before all who come
             after it, and is put in `rooms` as soon as somebody does.
+        lingering: Places that it needs.
+        relay: What lets the two sides take turns; made when one first lingers.
         receiver_rest: Waits of the receiver before it lingers again.
         sender_rest: Waits of senders before one lingers again.
         loop: The loop on which it was made, or None.
@@ -101,9 +110,11 @@ class Chan(Generic[T]):
         "is_closed",
         "items",
         "lingerer",
+        "lingering",
         "loop",
         "queue",
         "receiver_rest",
+        "relay",
         "rooms",
         "sender_rest",
         "senders",
@@ -122,6 +133,8 @@ class Chan(Generic[T]):
         self.takes = 0
         self.taken = 0
         self.lingerer: QueuedOperation[object] | None = None
+        self.lingering = 1
+        self.relay: Relay | None = None
         self.receiver_rest = 0
         self.sender_rest = 0
         self.senders = 1
@@ -183,32 +196,78 @@ class Chan(Generic[T]):
         self.spent += credit
         return True
 
-    def put_many_now(self, items: Sequence[T]) -> bool:
-        """Put all of `items` in the queue if the running turn may; see `put_now`.
-
-        Args:
-            items: The messages.
+    def rest_sender(self) -> Rest | None:
+        """Give what a sender that lingers yields.
 
         Returns:
-            Whether they were put.
+            Its rest; None, which goes by way of the loop, if another rests there.
 
         Raises:
-            WrongLoopError: The receiver waits on another loop; nothing is changed.
+            WrongLoopError: Somebody rests on another loop.
         """
-        if self.lingerer is not None:
-            self.seat_lingerer()
-        places = len(items)
-        free = self.capacity - self.held - len(self.queue)
-        if places > free or self.is_closed or not self.senders:
-            return False
-        if self.items.head is not None:
-            self.items.wake_all()
+        relay = self.relay
+        if relay is None or relay.sender.wakeup is not None:
+            relay = self._relay_here()
+        rest = relay.sender
+        if rest.wakeup is not None:
             self.spent = 0
-        elif self.spent >= BUDGET:
+            return None
+        rest._asyncio_future_blocking = True
+        return rest
+
+    def rest_receiver(self) -> Rest | None:
+        """Give what a receiver that lingers yields; as `rest_sender`.
+
+        Returns:
+            As there.
+
+        Raises:
+            WrongLoopError: As there.
+        """
+        relay = self.relay
+        if relay is None or relay.receiver.wakeup is not None:
+            relay = self._relay_here()
+        rest = relay.receiver
+        if rest.wakeup is not None:
+            self.taken = 0
+            return None
+        rest._asyncio_future_blocking = True
+        return rest
+
+    def _relay_here(self) -> Relay:
+        """Give the relay of the running loop; a new one if the loop is another."""
+        loop = get_running_loop()
+        relay = self.relay
+        if relay is None or relay.loop is not loop:
+            if relay is not None and relay.is_taken and not relay.loop.is_closed():
+                raise WrongLoopError(
+                    "a channel is used on two event loops at once",
+                    "make one per loop, or cross threads with the blocking_ calls",
+                )
+            relay = self.relay = Relay(self, loop)
+        return relay
+
+    def forgets(self, rest: Rest | None, error: BaseException) -> bool:
+        """Tell whether a rest was refused because it is of another loop.
+
+        To ask for the running loop before each rest would cost as much as to rest (a
+        system call, on CPython 3.11); the task itself refuses one of another loop.
+
+        Args:
+            rest: What was yielded.
+            error: What was raised there.
+
+        Returns:
+            Whether that was why; there is another relay then.
+
+        Raises:
+            WrongLoopError: Somebody rests on that loop.
+        """
+        if rest is None or type(error) is not RuntimeError:
             return False
-        self.queue.extend(items)
-        self.credit = 0
-        self.spent += 1
+        if rest.relay.loop is running_loop():
+            return False
+        self._relay_here()
         return True
 
     def seat_lingerer(self) -> None:
@@ -216,7 +275,9 @@ class Chan(Generic[T]):
         operation = self.lingerer
         self.lingerer = None
         if operation is not None:
-            operation.arm(Turn(get_running_loop()))  # type: ignore[arg-type]  # all that a queue asks of a future
+            relay = self.relay
+            loop = get_running_loop() if relay is None else relay.loop
+            operation.arm(Turn(loop))  # type: ignore[arg-type]  # all that a queue asks of a future
 
     def hold(self, places: int) -> bool:
         """Take free places for a permit.

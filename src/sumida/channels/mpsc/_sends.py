@@ -1,10 +1,19 @@
 """The operations of a sender: send, send many, reserve, wait for the end."""
 
 from asyncio import Future
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any, Final, Generic, Literal, TypeVar, final
 
-from sumida.channels.mpsc._chan import LINGER_REST, Chan
+from sumida._core.waiters import Waiter
+from sumida.channels.mpsc._chan import Chan
+from sumida.channels.mpsc._lingering import (
+    join_senders,
+    linger,
+    park_for_long,
+    stop_lingering,
+)
 from sumida.channels.mpsc.permits import Permit, Permits
 from sumida.errors import Closed, MisuseError
 from sumida.operation import (
@@ -13,7 +22,6 @@ from sumida.operation import (
     PENDING,
     Pending,
     QueuedOperation,
-    park,
     ready,
     refuse_second,
     spend,
@@ -59,39 +67,9 @@ def spent_error(operation: object) -> MisuseError:
     )
 
 
-def linger(
-    operation: QueuedOperation[R_co], chan: Chan[T]
-) -> Generator[object, None, R_co]:
-    """Wait for places: for one turn without parking, if that may do.
-
-    Args:
-        operation: One whose `poll` has just given `PENDING`.
-        chan: Its channel.
-
-    Returns:
-        The operation's result.
-    """
-    if chan.sender_rest or chan.rooms.head is not None or chan.lingerer is not None:
-        if chan.sender_rest:
-            chan.sender_rest -= 1
-        return (yield from park(operation))
-    chan.lingerer = operation
-    try:
-        yield None
-        if chan.lingerer is operation:
-            chan.lingerer = None
-        result = operation.poll()
-    except BaseException:
-        if chan.lingerer is operation:
-            chan.lingerer = None
-            chan.wake_if_ended()
-        operation.disarm()
-        raise
-    if result is PENDING:
-        operation.disarm()
-        chan.sender_rest = LINGER_REST
-        result = yield from park(operation)
-    return result
+def _append_and_leave(queue: deque[Any], waiter: Waiter, item: object) -> None:
+    queue.append(item)
+    waiter.ticket = 0
 
 
 @final
@@ -104,7 +82,7 @@ class Send(QueuedOperation[None]):
         self._waiter = None
         self._waiters = chan.rooms
         self._chan = chan
-        self._append = self._chan.queue.append
+        self._append: Callable[[object], None] = chan.queue.append
         self.item: object = item
 
     def __repr__(self) -> str:
@@ -123,19 +101,61 @@ class Send(QueuedOperation[None]):
                 self._append(item)
                 self.item = SENT
                 return DONE
+            if (
+                chan.lingerer is None
+                and len(chan.queue) + chan.held >= chan.capacity
+                and not chan.sender_rest
+                and chan.rooms.head is None
+                and not chan.is_closed
+                and chan.senders
+                and self._waiter is None
+            ):
+                return self._linger()
             if chan.put_now(item):
                 self.item = SENT
+                self.forget_place()
                 return DONE
         waiter = self._waiter
         if waiter is not None and waiter.future is not None:
             refuse_second(self)
-        spent = chan.spent
-        chan.spent = 0
-        if spent >= BUDGET:
+        if chan.spent >= BUDGET:
+            chan.spent = 0
             return wait_next_turn(self)
         if self.poll() is PENDING:
             return linger(self, chan)
         return DONE
+
+    def _linger(self) -> Generator[object, None, None]:
+        """Do as `linger`, the first in a full channel, with all calls written out."""
+        chan = self._chan
+        chan.lingerer = self
+        chan.lingering = 1
+        relay = chan.relay
+        if relay is None or relay.sender.wakeup is not None:
+            rest = chan.rest_sender()
+        else:
+            rest = relay.sender
+            rest._asyncio_future_blocking = True
+        try:
+            yield rest
+            if chan.lingerer is self:
+                chan.lingerer = None
+                free = chan.capacity - chan.held - len(chan.queue)
+                if free > 0 and not chan.is_closed and chan.items.head is None:
+                    self._append(self.item)
+                    self.item = SENT
+                    free = min(free, BUDGET)
+                    chan.credit = free - 1
+                    chan.spent += free
+                    return
+            is_pending = self.poll() is PENDING
+        except BaseException as error:
+            stop_lingering(self, chan)
+            if not chan.forgets(rest, error):
+                raise
+            is_pending = self.poll() is PENDING
+        if is_pending:
+            yield from park_for_long(self, chan)
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """Send now if there is a place; see `Operation.poll`.
@@ -159,6 +179,7 @@ class Send(QueuedOperation[None]):
             # Before the grant is taken, which would be lost.
             chan.items.check_loop()
         if self._waiter is not None and self.take_grant():
+            self._append = chan.queue.append
             chan.put(item)
             chan.held -= 1
         elif chan.free > 0:
@@ -172,30 +193,26 @@ class Send(QueuedOperation[None]):
 
     def arm(self, future: Future[object]) -> object:
         """Join the senders that wait for a place; see `Operation.arm`."""
-        waiter = QueuedOperation.arm(self, future)
-        chan = self._chan
-        # No credit while somebody waits, and each message that is taken from now on
-        # lets one of them go on.
-        chan.credit = 0
-        chan.takes = 0
-        if chan.capacity - chan.held > len(chan.queue):
-            chan.absorb()
-        return waiter
+        return join_senders(self, self._chan, future)
 
     def disarm(self) -> None:
         """Leave the senders that wait; see `Operation.disarm`."""
         QueuedOperation.disarm(self)
+        chan = self._chan
+        waiter = self._waiter
+        if waiter is not None:
+            # It keeps its place, until it has sent its item in whatever way.
+            self._append = partial(_append_and_leave, chan.queue, waiter)
         # It may have been what kept the channel open.
-        self._chan.wake_if_ended()
+        chan.wake_if_ended()
 
     def give_back(self, granted: int) -> None:
         """Pass the place on."""
         self._chan.release(granted)
 
 
-# Stands as the spare of a closed sender: never unshared, so never used.
-CLOSED_SEND: Final = Send(Chan(1), SENT)
-_ALSO_CLOSED_SEND: Final = CLOSED_SEND
+CLOSED_SEND: Final = Send(Chan(1), None)
+"""Stands as the spare of a closed sender: never spent, so never used."""
 
 
 class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
@@ -238,6 +255,8 @@ class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
         return self._finish()
 
     def __await__(self) -> Generator[object, None, R_co]:
+        if self._waiter is not None:
+            refuse_second(self)
         if spend():
             return wait_next_turn(self)
         result = self.poll()
@@ -259,15 +278,7 @@ class _Placed(QueuedOperation[R_co], Generic[R_co, T]):
 
     def arm(self, future: Future[object]) -> object:
         """Join the senders that wait for a place; see `Operation.arm`."""
-        waiter = QueuedOperation.arm(self, future)
-        chan = self._chan
-        # No credit while somebody waits, and each message that is taken from now on
-        # lets one of them go on.
-        chan.credit = 0
-        chan.takes = 0
-        if chan.capacity - chan.held > len(chan.queue):
-            chan.absorb()
-        return waiter
+        return join_senders(self, self._chan, future)
 
     def disarm(self) -> None:
         """Leave the senders that wait; see `Operation.disarm`."""
@@ -318,12 +329,68 @@ class SendMany(_Placed[None, T]):
         self._places = len(items)
         self._items: list[T] | None = items
 
-    def __await__(self) -> Generator[object, None, None]:
+    # Long, as `Receiver.__await__` is: what is called is written out.
+    def __await__(self) -> Generator[object, None, None]:  # noqa: C901, PLR0912
+        chan = self._chan
         items = self._items
-        if items is not None and self._chan.put_many_now(items):
-            self._items = None
-            return DONE
-        return _Placed.__await__(self)
+        if (
+            items is None
+            or chan.is_closed
+            or not chan.senders
+            or self._waiter is not None
+        ):
+            return (yield from _Placed.__await__(self))
+        if chan.lingerer is not None:
+            chan.seat_lingerer()
+        queue = chan.queue
+        places = self._places
+        if places <= chan.capacity - chan.held - len(queue):
+            if chan.items.head is not None:
+                chan.items.wake_all()
+                # It went to wait in a turn of its own: this one is young.
+                chan.spent = 0
+            elif chan.spent >= BUDGET:
+                chan.spent = 0
+                return (yield from wait_next_turn(self))
+            self._put(items)
+            return None
+        if chan.sender_rest or chan.rooms.head is not None:
+            return (yield from linger(self, chan))
+        chan.lingerer = self
+        chan.lingering = places
+        relay = chan.relay
+        if relay is None or relay.sender.wakeup is not None:
+            rest = chan.rest_sender()
+        else:
+            rest = relay.sender
+            rest._asyncio_future_blocking = True
+        try:
+            yield rest
+            if chan.lingerer is self:
+                chan.lingerer = None
+                if (
+                    places <= chan.capacity - chan.held - len(queue)
+                    and chan.items.head is None
+                    and not chan.is_closed
+                ):
+                    self._put(items)
+                    return None
+            result = self.poll()
+        except BaseException as error:
+            stop_lingering(self, chan)
+            if not chan.forgets(rest, error):
+                raise
+            result = self.poll()
+        if result is PENDING:
+            yield from park_for_long(self, chan)
+        return None
+
+    def _put(self, items: list[T]) -> None:
+        chan = self._chan
+        chan.credit = 0
+        chan.spent += 1
+        chan.queue.extend(items)
+        self._items = None
 
     def _check(self, *_: T) -> None:
         items = self._items

@@ -3,6 +3,7 @@
 import warnings
 from asyncio import Future, get_running_loop
 from collections.abc import Generator
+from sys import getrefcount
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
@@ -15,6 +16,7 @@ from sumida.errors import BusyError, Closed, Empty
 from sumida.operation import (
     BUDGET,
     PENDING,
+    UNSHARED,
     Operation,
     Pending,
     QueuedOperation,
@@ -49,11 +51,13 @@ class Receiver(QueuedOperation[T], Generic[T]):
         `tokio::sync::mpsc::Receiver`
     """
 
-    __slots__ = ("_chan", "_queue")
+    __slots__ = ("_chan", "_queue", "_spare")
 
     def __init__(self, chan: Chan[T]) -> None:
         QueuedOperation.__init__(self, chan.items)
         self._chan = chan
+        # The last `recv_many`, to be used again when nobody else knows of it.
+        self._spare: _ReceiveMany[T] | None = None
         # The channel's own, kept here because `recv` needs nothing else of it.
         self._queue = chan.queue
 
@@ -139,16 +143,21 @@ class Receiver(QueuedOperation[T], Generic[T]):
         result = self.poll()
         if result is not PENDING:
             return result
-        chan.taken = 0
         if chan.receiver_rest:
             chan.receiver_rest -= 1
         else:
             # A busy sender fills the queue within the turn: see LINGER_REST.
-            yield None
+            rest = chan.rest_receiver()
+            try:
+                yield rest
+            except RuntimeError as error:
+                if not chan.forgets(rest, error):
+                    raise
             result = self.poll()
             if result is not PENDING:
                 return result
             chan.receiver_rest = LINGER_REST
+        chan.taken = 0
         # What `park` does, without a second frame for each step of the task.
         loop = get_running_loop()
         observer = hooks.observer
@@ -241,7 +250,12 @@ class Receiver(QueuedOperation[T], Generic[T]):
         """
         if limit < 0:
             raise ValueError(f"limit must be 0 or more, not {limit}")
-        return _ReceiveMany(self._chan, limit)
+        many = self._spare
+        if getrefcount(many) == UNSHARED and many is not None:
+            many._limit = limit
+            return many
+        many = self._spare = _ReceiveMany(self._chan, limit)
+        return many
 
     def try_recv(self) -> T:
         """Take the next message if there is one; never wait.
@@ -340,26 +354,6 @@ class _ReceiveOperation(QueuedOperation[R_co], Generic[R_co, T]):
         QueuedOperation.__init__(self, chan.items)
         self._chan = chan
 
-    def __await__(self) -> Generator[object, None, R_co]:
-        chan = self._chan
-        if chan.taken >= BUDGET:
-            chan.taken = 0
-            yield None
-        result = self.poll()
-        if result is PENDING:
-            chan.taken = 0
-            if chan.receiver_rest:
-                chan.receiver_rest -= 1
-            else:
-                # A busy sender fills the queue within the turn: see LINGER_REST.
-                yield None
-                result = self.poll()
-                if result is not PENDING:
-                    return result
-                chan.receiver_rest = LINGER_REST
-            result = yield from park(self)
-        return result
-
     def is_ready(self) -> bool:
         """Tell whether there is a message, or the end; see `Operation.is_ready`."""
         return bool(self._chan.queue) or self._chan.has_ended
@@ -404,6 +398,54 @@ class _ReceiveMany(_ReceiveOperation[list[T], T]):
         self._waiter = None
         self._chan = chan
         self._limit = limit
+
+    def __await__(self) -> Generator[object, None, list[T]]:
+        chan = self._chan
+        queue = chan.queue
+        lingers = False
+        if chan.taken >= BUDGET:
+            chan.taken = 0
+            yield None
+        elif (
+            not queue
+            and not chan.receiver_rest
+            and chan.senders
+            and not chan.is_closed
+            and self._limit
+        ):
+            # A busy sender fills the queue within the turn: see LINGER_REST.
+            lingers = True
+            relay = chan.relay
+            if relay is None or relay.receiver.wakeup is not None:
+                rest = chan.rest_receiver()
+            else:
+                rest = relay.receiver
+                rest._asyncio_future_blocking = True
+            try:
+                yield rest
+            except RuntimeError as error:
+                if not chan.forgets(rest, error):
+                    raise
+        if (
+            0 < len(queue) <= self._limit
+            and chan.rooms.head is None
+            and self._waiter is None
+        ):
+            # As `poll`, for the usual case.
+            chan.takes = 0
+            chan.taken += 1
+            batch = [*queue]
+            queue.clear()
+            return batch
+        result = self.poll()
+        if result is PENDING:
+            if lingers:
+                chan.receiver_rest = LINGER_REST
+            elif chan.receiver_rest:
+                chan.receiver_rest -= 1
+            chan.taken = 0
+            result = yield from park(self)
+        return result
 
     def __repr__(self) -> str:
         return f"<ReceiveMany {self._limit} from {self._chan.load}>"
