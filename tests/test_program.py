@@ -56,6 +56,8 @@ def test_misuse_is_refused() -> None:
         sumida.run(lambda: 5)  # type: ignore[arg-type, return-value]  # the mistake
     with pytest.raises(ValueError, match="-1"):
         sumida.run(give, 1, grace=-1)
+    with pytest.raises(ValueError, match="-2"):
+        sumida.run(give, 1, force_after=-2)
 
     async def nested() -> None:
         with pytest.raises(MisuseError, match="runs already"):
@@ -140,7 +142,7 @@ def test_a_signal_before_the_first_step_of_main_is_not_lost(
         await asyncio.get_running_loop().create_future()
 
     with pytest.raises(SystemExit) as caught:
-        sumida.run(main, uvloop=uvloop)
+        sumida.run(main, uvloop=uvloop, force_after=None)
 
     assert caught.value.code == 128 + signal.SIGTERM
 

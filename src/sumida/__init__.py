@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         SumidaError,
     )
     from sumida.operation import Operation
-    from sumida.program import run, shutdown_token
+    from sumida.program import run, shutdown_phase, shutdown_token
     from sumida.runtime.blocking import spawn_blocking
     from sumida.runtime.cpu import spawn_cpu
     from sumida.runtime.interval import Interval
@@ -49,6 +49,7 @@ __all__ = (
     "TaskTracker",
     "run",
     "select",
+    "shutdown_phase",
     "shutdown_token",
     "sleep",
     "sleep_until",
@@ -75,6 +76,7 @@ _HOMES = {
     "TaskTracker": "sumida.runtime.tracker",
     "run": "sumida.program",
     "select": "sumida.runtime.selection",
+    "shutdown_phase": "sumida.program",
     "shutdown_token": "sumida.program",
     "sleep": "sumida.runtime.timers",
     "sleep_until": "sumida.runtime.timers",

@@ -25,7 +25,7 @@ from sumida.operation import PENDING, Pending, QueuedOperation
 from sumida.process._members import living_members, start_limit
 from sumida.process.status import ExitStatus
 
-__all__ = ("ProcessHandle", "WaitForExit")
+__all__ = ("ProcessHandle", "WaitForExit", "running")
 
 _WHOLE_GROUP: Final = 4
 """`PIDFD_SIGNAL_PROCESS_GROUP`, which the signal module does not name."""
@@ -304,6 +304,15 @@ def _reap_adopted(group: int) -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG) is not None:
             pass
+
+
+def running() -> list["ProcessHandle"]:
+    """List the children that were not reaped yet.
+
+    Returns:
+        Their handles.
+    """
+    return list(_running.values())
 
 
 def _kill_all() -> None:

@@ -29,7 +29,7 @@ _ROUNDS: Final = 16
 
 
 @final
-class ReadTransport(asyncio.ReadTransport):
+class ReadTransport(asyncio.Transport):
     """Reads from a descriptor, once it is asked to.
 
     Args:
@@ -138,7 +138,7 @@ class ReadTransport(asyncio.ReadTransport):
 
 
 @final
-class WriteTransport(asyncio.WriteTransport):
+class WriteTransport(asyncio.Transport):
     """Writes to a descriptor.
 
     Args:

@@ -17,6 +17,7 @@ from sumida._core.waiters import WaiterQueue
 from sumida.errors import Closed, SignalError
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation, Source
 from sumida.process._dispatch import listen
+from sumida.process._names import name_of, named
 from sumida.process._wakeup import keep_awake, let_sleep
 
 __all__ = ("SignalStream", "ctrl_c", "signal")
@@ -33,9 +34,9 @@ class _Ear:
 
     __slots__ = ("_loop", "_stop", "is_closed", "is_pending", "number", "waiters")
 
-    def __init__(self, loop: AbstractEventLoop, number: stdlib.Signals) -> None:
+    def __init__(self, loop: AbstractEventLoop, number: int) -> None:
         self._loop = loop
-        self.number = number
+        self.number = named(number)
         self.is_closed = False
         self.is_pending = False
         self.waiters = WaiterQueue()
@@ -43,7 +44,7 @@ class _Ear:
         keep_awake(loop)
 
     def __repr__(self) -> str:
-        return f"<_Ear for {self.number.name}>"
+        return f"<_Ear for {name_of(self.number)}>"
 
     def _hear(self, _number: int) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed
@@ -81,7 +82,7 @@ class _Ear:
 
 
 @final
-class _Recv(QueuedOperation[stdlib.Signals]):
+class _Recv(QueuedOperation[int]):
     """Wait for the next.
 
     Args:
@@ -95,9 +96,9 @@ class _Recv(QueuedOperation[stdlib.Signals]):
         self._ear = ear
 
     def __repr__(self) -> str:
-        return f"<next {self._ear.number.name}>"
+        return f"<next {name_of(self._ear.number)}>"
 
-    def poll(self) -> stdlib.Signals | Literal[Pending.PENDING]:
+    def poll(self) -> int | Literal[Pending.PENDING]:
         """Take it, if it has come; see `Operation.poll`.
 
         Returns:
@@ -113,7 +114,7 @@ class _Recv(QueuedOperation[stdlib.Signals]):
             return ear.number
         if ear.is_closed:
             self.forget_place()
-            raise Closed(f"stream of {ear.number.name}")
+            raise Closed(f"stream of {name_of(ear.number)}")
         return PENDING
 
     def disarm(self) -> None:
@@ -129,7 +130,7 @@ class _Recv(QueuedOperation[stdlib.Signals]):
 
 
 @final
-class SignalStream(Source[stdlib.Signals]):
+class SignalStream(Source[int]):
     """One listener of one signal; made by `signal`.
 
     Any number of listeners are each told of a signal. What comes several times before
@@ -151,11 +152,11 @@ class SignalStream(Source[stdlib.Signals]):
     def __repr__(self) -> str:
         ear = self._ear
         state = "closed" if ear.is_closed else "pending" if ear.is_pending else "open"
-        return f"<SignalStream {ear.number.name} {state}>"
+        return f"<SignalStream {name_of(ear.number)} {state}>"
 
     @property
-    def number(self) -> stdlib.Signals:
-        """The signal."""
+    def number(self) -> int:
+        """The signal, one of `signal.Signals` where it has a name."""
         return self._ear.number
 
     @property
@@ -163,7 +164,7 @@ class SignalStream(Source[stdlib.Signals]):
         """Whether it was closed."""
         return self._ear.is_closed
 
-    def recv(self) -> Operation[stdlib.Signals]:
+    def recv(self) -> Operation[int]:
         """Wait for the signal.
 
         Returns:
@@ -177,7 +178,7 @@ class SignalStream(Source[stdlib.Signals]):
         """
         return _Recv(self._ear)
 
-    def operation(self) -> Operation[stdlib.Signals]:
+    def operation(self) -> Operation[int]:
         """Give what `select.loop` waits for; see `Source`."""
         return _Recv(self._ear)
 
@@ -194,7 +195,7 @@ class SignalStream(Source[stdlib.Signals]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> stdlib.Signals:
+    async def __anext__(self) -> int:
         try:
             return await _Recv(self._ear)
         except Closed:
@@ -227,11 +228,7 @@ def signal(number: int) -> SignalStream:
     loop = asyncio.get_running_loop()
     if number == stdlib.SIGCHLD and type(loop).__module__.startswith("uvloop"):
         raise SignalError(number, "uvloop keeps it for itself; use Child.wait")
-    try:
-        named = stdlib.Signals(number)
-    except ValueError:
-        raise SignalError(number, "there is no such signal") from None
-    return SignalStream(_Ear(loop, named))
+    return SignalStream(_Ear(loop, number))
 
 
 @final

@@ -1,10 +1,10 @@
 """How a process ended."""
 
-import signal
 from dataclasses import dataclass
 from typing import final
 
 from sumida.errors import ExitError
+from sumida.process._names import name_of
 
 __all__ = ("ExitStatus",)
 
@@ -33,7 +33,7 @@ class ExitStatus:
 
     def __str__(self) -> str:
         if self.signal is not None:
-            return _name(self.signal)
+            return name_of(self.signal)
         return "unknown status" if self.code is None else f"exit code {self.code}"
 
     def __bool__(self) -> bool:
@@ -66,10 +66,3 @@ class ExitStatus:
         """
         if not self.is_success:
             raise ExitError(command, str(self), stderr)
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -5,10 +5,9 @@ read before somebody asks, so that a stream may also be given to another child, 
 `Command.stdin(child.stdout)`.
 """
 
-import asyncio
 import contextlib
 from types import TracebackType
-from typing import Self, cast, final
+from typing import Self, final
 
 from sumida.errors import Disconnected, MisuseError
 from sumida.io._engine import Engine
@@ -94,7 +93,7 @@ class PipeReader(Reads, _Pipe):
     def __init__(self, fd: int, what: str) -> None:
         self._engine = engine = _open(what)
         self._transport = ReadTransport(engine.loop, fd, engine)
-        engine.connection_made(cast("asyncio.Transport", self._transport))
+        engine.connection_made(self._transport)
         # Until somebody reads.
         engine.hold()
         self._spare = Read(engine, 1)
@@ -149,7 +148,7 @@ class PipeWriter(Writes, _Pipe):
     def __init__(self, fd: int, what: str) -> None:
         self._engine = engine = _open(what)
         self._transport = WriteTransport(engine.loop, fd, engine)
-        engine.connection_made(cast("asyncio.Transport", self._transport))
+        engine.connection_made(self._transport)
 
     def __repr__(self) -> str:
         return f"<{self._engine.what} {self._engine.state}>"
@@ -164,7 +163,7 @@ class PipeWriter(Writes, _Pipe):
         Args:
             data: Bytes.
         """
-        self._engine.write(data)
+        self._transport.write(data)
 
     async def shutdown(self) -> None:
         """Close it, and wait until all that was written has gone out.
