@@ -120,7 +120,9 @@ async def protocol() -> None:
     await asyncio.sleep(0.01)
 
 
-async def _all(client: Callable[[int], Coroutine[object, object, None]], port: int) -> None:
+async def _all(
+    client: Callable[[int], Coroutine[object, object, None]], port: int
+) -> None:
     tasks = [asyncio.ensure_future(client(port)) for _ in range(CONNECTIONS)]
     for task in tasks:
         await task
@@ -222,7 +224,14 @@ def echo_rows() -> list[Row]:
         peers = ["asyncio streams", "a raw Protocol", "anyio", "trio"]
         floors = [1.8, 0.85, None, None]
         found += [
-            Row(f"echo of 64 bytes, 8 connections, {name}", own, peer, time_, "us", floor)
+            Row(
+                f"echo of 64 bytes, 8 connections, {name}",
+                own,
+                peer,
+                time_,
+                "us",
+                floor,
+            )
             for peer, time_, floor in zip(peers, others, floors, strict=True)
         ]
     return found

@@ -145,7 +145,7 @@ class TcpStream(Stream):
 
 @final
 class TcpListener(Listener[TcpStream]):
-    """A socket that accepts TCP connections; made by `bind`.
+    """A socket that accepts TCP connections; made by `bind` or `from_socket`.
 
     Source:
         `tokio::net::TcpListener`
@@ -209,6 +209,36 @@ class TcpListener(Listener[TcpStream]):
         except BaseException:
             sock.close()
             raise
+        return cls(sock, checked, tls, handshake_timeout)
+
+    @classmethod
+    def from_socket(
+        cls,
+        sock: socket.socket,
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_timeout: float | None = CONNECT_TIMEOUT,
+        **options: Unpack[TcpOptions],
+    ) -> Self:
+        """Make a listener of a socket that listens, which belongs to it from now on.
+
+        Args:
+            sock: From the service manager, a parent process, `socket.create_server`.
+            tls: As in `bind`.
+            handshake_timeout: As in `bind`, in seconds.
+            **options: As in `bind`.
+
+        Returns:
+            The listener.
+
+        Raises:
+            ValueError: An argument is out of range, or the socket does not listen.
+        """
+        checked = Options(**options)
+        check_timeout("handshake_timeout", handshake_timeout)
+        if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            raise ValueError(f"sock must listen; {sock!r} does not")
+        checked.set_buffers(sock)
         return cls(sock, checked, tls, handshake_timeout)
 
     def _make_stream(self, engine: Engine) -> TcpStream:
