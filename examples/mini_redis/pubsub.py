@@ -5,10 +5,11 @@ its connection. Publishing never waits. A subscriber whose inbox is full is cut 
 Redis does: a slow one holds up nobody, and never takes more memory than its inbox.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Final, final
 
-from sumida import Full
+from sumida import Closed, Empty, Full
 from sumida.channels import mpsc
 
 from .patterns import compile_pattern
@@ -68,9 +69,12 @@ class Subscriber:
         return True
 
     def close(self) -> None:
-        """Take no more messages; twice does no harm."""
+        """Take no more messages, and forget those that wait; twice does no harm."""
         self._sender.close()
         self.inbox.close()
+        with contextlib.suppress(Empty, Closed):
+            while True:
+                self.inbox.try_recv()
 
 
 @final
