@@ -28,6 +28,7 @@ ordinary outcome (a queue that is full, a channel that ended) is named without
     ├── WouldBlock
     ├── AccessError (also a LookupError)
     ├── WorkerDiedError
+    ├── WorkerStartError
     └── MisuseError (also a RuntimeError)
         ├── BlockingCallError
         ├── BusyError
@@ -80,6 +81,9 @@ from sumida.errors.waits import (
     WorkerDiedError,
     WouldBlock,
 )
+from sumida.errors.workers import (
+    WorkerStartError,
+)
 
 __all__ = (
     "AccessError",
@@ -110,6 +114,7 @@ __all__ = (
     "StorageFullError",
     "SumidaError",
     "WorkerDiedError",
+    "WorkerStartError",
     "WouldBlock",
     "WrongLoopError",
 )

@@ -20,6 +20,7 @@ from sumida.net.server import Server, StopReport, connection_token, serve
 from sumida.net.tcp import TcpListener, TcpStream
 from sumida.net.udp import UdpSocket
 from sumida.net.unix import UnixListener, UnixStream
+from sumida.net.workers import Workers, WorkersReport, serve_workers
 
 __all__ = (
     "AnyDelimiterCodec",
@@ -44,6 +45,9 @@ __all__ = (
     "UdpSocket",
     "UnixListener",
     "UnixStream",
+    "Workers",
+    "WorkersReport",
     "connection_token",
     "serve",
+    "serve_workers",
 )
