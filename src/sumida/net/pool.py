@@ -7,29 +7,31 @@ never handed to another.
 
 import asyncio
 import contextlib
-import inspect
-import logging
 import warnings
-from asyncio import AbstractEventLoop, CancelledError, Task
-from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from asyncio import Future, TimerHandle
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Generic, Self, TypeVar, final
-from weakref import WeakSet
+from typing import Final, Generic, Literal, Self, TypeVar, final
 
-from sumida._core.clock import now
-from sumida._core.settle import cancel_and_wait
-from sumida.errors import Closed, Elapsed, ReleasedError
+from sumida._core import hooks
+from sumida._core.clock import call_at, now
+from sumida.errors import Closed, Elapsed, MisuseError, ReleasedError
 from sumida.io._checks import check_timeout
-from sumida.runtime.timeouts import timeout
-from sumida.sync.semaphore import Semaphore, SemaphorePermit
+from sumida.net._connections import Entry, close_by_itself, is_good
+from sumida.net._stock import Stock
+from sumida.operation import (
+    DONE_AWAITABLE,
+    PENDING,
+    Pending,
+    QueuedOperation,
+    budget,
+    ready_awaitable,
+)
 
 __all__ = ("Lease", "Pool", "PoolStatus")
 
 C = TypeVar("C")
-
-_logger: Final = logging.getLogger("sumida")
 
 _ACQUIRE_TIMEOUT: Final = 30.0
 _IDLE_TIMEOUT: Final = 60.0
@@ -42,7 +44,8 @@ class PoolStatus:
 
     Attributes:
         idle: Connections that nobody uses.
-        leased: Connections in use, and those being made.
+        leased: Connections in use.
+        making: Connections that are being made or checked.
         waiting: Callers that wait for one.
         created: Connections made since the beginning.
         discarded: Connections thrown away since the beginning.
@@ -50,63 +53,43 @@ class PoolStatus:
 
     idle: int
     leased: int
+    making: int
     waiting: int
     created: int
     discarded: int
-
-
-@dataclass(slots=True)
-class _Entry(Generic[C]):
-    """A connection and its times, in seconds of the loop's clock."""
-
-    connection: C
-    made_at: float
-    idle_since: float
 
 
 @final
 class Pool(Generic[C]):
     """Connections to one place, at most `max_size`; first come, first served.
 
+    They are made and checked by tasks of the pool's own. What was begun for a caller
+    that is cancelled goes to the next one, and what a failure leaves is closed.
+
     Args:
         connect: Makes a connection: an async function without arguments.
-        max_size: How many there are at most, 1 or more.
-        min_idle: How many are kept in spite of `idle_timeout`, 0 to `max_size`.
+        max_size: How many there are at most, 1 or more; those that are being made, or
+            closed, are counted.
+        min_idle: How many are kept ready, 0 to `max_size`: they are made ahead, from
+            `async with` or the first `acquire` on, and not closed for being idle.
         idle_timeout: After how long without use one is closed, in seconds; None for
             never.
-        max_lifetime: How old one may get, in seconds; None for ever.
+        max_lifetime: How old one may get, in seconds; None for ever. It is closed when
+            it is idle, or comes back.
         acquire_timeout: How long `acquire` waits, making included, in seconds; None
-            for ever.
+            for ever. Making or checking one may take as long, whoever waits.
         check: Tells whether an idle connection is still good, before it is handed
-            out: a function of it, or an async one. By default one that `is_closed`,
-            or has something to read that nobody asked for, is not.
-        close: Closes a connection, or an async function that does; its `close()` by
-            default.
+            out: a function of it, or an async one; to raise is to say no. By default
+            a stream is good if it is open both ways and has nothing to read that
+            nobody asked for, anything else if its `is_closed` is not True.
+        close: Closes a connection, or an async function that does, for which it has
+            five seconds; its `aclose()` or `close()` by default.
 
     Raises:
         ValueError: A number is out of range.
     """
 
-    __slots__ = (
-        "_acquire_timeout",
-        "_check",
-        "_close",
-        "_closing",
-        "_connect",
-        "_created",
-        "_discarded",
-        "_idle",
-        "_idle_timeout",
-        "_is_closed",
-        "_leases",
-        "_making",
-        "_max_lifetime",
-        "_max_size",
-        "_min_idle",
-        "_orphans",
-        "_places",
-        "_timer",
-    )
+    __slots__ = ("_acquire_timeout", "_max_size", "_stock")
 
     def __init__(  # noqa: PLR0913  # one call configures the pool
         self,
@@ -124,29 +107,22 @@ class Pool(Generic[C]):
             raise ValueError(f"max_size must be 1 or more, not {max_size}")
         if not 0 <= min_idle <= max_size:
             raise ValueError(f"min_idle must be 0 to {max_size}, not {min_idle}")
-        self._connect = connect
         self._max_size = max_size
-        self._min_idle = min_idle
-        self._idle_timeout = check_timeout("idle_timeout", idle_timeout)
-        self._max_lifetime = check_timeout("max_lifetime", max_lifetime)
         self._acquire_timeout = check_timeout("acquire_timeout", acquire_timeout)
-        self._check: Callable[[C], bool | Awaitable[bool]] = check or _is_good
-        self._close: Callable[[C], object] = close or _close
-        self._places = Semaphore(max_size)
-        # The one used last is handed out first, so that the others can grow old.
-        self._idle: deque[_Entry[C]] = deque()
-        self._leases: WeakSet[Lease[C]] = WeakSet()
-        self._orphans: dict[Task[_Entry[C]], SemaphorePermit] = {}
-        self._making: set[Task[_Entry[C]]] = set()
-        self._closing: set[Task[None]] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._created = 0
-        self._discarded = 0
-        self._is_closed = False
+        self._stock: Stock[C] = Stock(
+            connect,
+            check or is_good,
+            close or close_by_itself,
+            max_size=max_size,
+            min_idle=min_idle,
+            idle_timeout=check_timeout("idle_timeout", idle_timeout),
+            max_lifetime=check_timeout("max_lifetime", max_lifetime),
+            patience=self._acquire_timeout,
+        )
 
     def __repr__(self) -> str:
         status = self.status
-        state = "closed, " if self._is_closed else ""
+        state = "closed, " if self.is_closed else ""
         return (
             f"<Pool {state}{status.leased} of {self._max_size} in use, "
             f"{status.idle} idle, {status.waiting} waiting>"
@@ -155,12 +131,14 @@ class Pool(Generic[C]):
     @property
     def status(self) -> PoolStatus:
         """What it holds now."""
+        stock = self._stock
         return PoolStatus(
-            idle=len(self._idle),
-            leased=self._max_size - self._places.available_permits,
-            waiting=len(self._places._waiters),
-            created=self._created,
-            discarded=self._discarded,
+            idle=len(stock.idle),
+            leased=len(stock.leased) + len(stock.promised),
+            making=stock.making,
+            waiting=len(stock.waiters),
+            created=stock.created,
+            discarded=stock.discarded,
         )
 
     @property
@@ -171,186 +149,47 @@ class Pool(Generic[C]):
     @property
     def is_closed(self) -> bool:
         """Whether it was closed."""
-        return self._is_closed
+        return self._stock.is_closed
 
     def acquire(self) -> "Lease[C]":
         """Get a connection, waiting while all are in use.
 
         Use it by `async with`, which gives the connection: a block that ends well
-        returns it, one that raises or is cancelled discards it. Or await it for a
-        guard with `connection`, `release` and `discard`.
+        returns it, one that raises or is cancelled discards it. Or await it, alone or
+        in a `select`, for a guard with `connection`, `release` and `discard`.
 
         Returns:
             The lease.
 
         Raises:
-            Closed: When entered: the pool was closed.
-            Elapsed: When entered: no connection could be had within
+            Closed: When awaited: the pool was closed.
+            Elapsed: When awaited: no connection could be had within
                 `acquire_timeout`; it says who holds them.
-            Exception: When entered: what `connect` raised.
+            Exception: When awaited: what `connect` raised.
 
         Cancel safety:
-            Safe: a cancelled call holds nothing; a connection that was being made
-            for it is the next caller's.
+            Safe: a cancelled call, or one that loses a `select`, holds nothing. What
+            was made for it is the next caller's. It loses its place in the line.
         """
         return Lease(self)
-
-    async def _get(self) -> tuple[_Entry[C], SemaphorePermit]:
-        """Get a connection and the place that it needs."""
-        scope = timeout(self._acquire_timeout)
-        try:
-            async with scope:
-                permit = await self._places.acquire()
-                try:
-                    return await self._find(permit), permit
-                except BaseException:
-                    # Unless a connection that is still being made needs it.
-                    if permit not in self._orphans.values():
-                        permit.release()
-                    raise
-        except Elapsed as late:
-            if not scope.is_expired:
-                raise
-            holders = ", ".join(sorted(lease.holder for lease in self._leases))
-            what = f"one of {self._max_size} connections, held by {holders or 'nobody'}"
-            raise Elapsed(late.after, what) from None
-        except Closed:
-            if not self._is_closed:
-                raise
-            raise Closed("pool") from None
-
-    async def _find(self, permit: SemaphorePermit) -> _Entry[C]:
-        """Take an idle connection that is good, or make one."""
-        while self._idle:
-            entry = self._idle.pop()
-            if not self._is_old(entry):
-                try:
-                    good = self._check(entry.connection)
-                    if inspect.isawaitable(good):
-                        good = await good
-                except BaseException:
-                    self._throw_away(entry)
-                    raise
-                if good:
-                    return entry
-            self._throw_away(entry)
-        return await self._make(permit)
-
-    async def _make(self, permit: SemaphorePermit) -> _Entry[C]:
-        """Make a connection in a task of the pool's own.
-
-        A caller that is cancelled leaves it to the pool, which keeps it for the next.
-        """
-        task = asyncio.get_running_loop().create_task(self._connect_one(), name="Pool")
-        self._making.add(task)
-        task.add_done_callback(self._making.discard)
-        try:
-            await asyncio.wait([task])
-        except CancelledError:
-            self._orphans[task] = permit
-            task.add_done_callback(self._adopt)
-            raise
-        return task.result()
-
-    async def _connect_one(self) -> _Entry[C]:
-        connection = await self._connect()
-        self._created += 1
-        made = now()
-        return _Entry(connection, made, made)
-
-    def _adopt(self, task: Task[_Entry[C]]) -> None:
-        """Keep a connection whose caller has gone, and give its place back."""
-        permit = self._orphans.pop(task)
-        try:
-            self._keep(task)
-        finally:
-            permit.release()
-
-    def _keep(self, task: Task[_Entry[C]]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            _logger.debug("a connection for a caller that has gone failed: %s", error)
-            return
-        entry = task.result()
-        if self._is_closed:
-            self._throw_away(entry)
-        else:
-            self._idle.append(entry)
-            self._plan_expiry()
-
-    def _is_old(self, entry: _Entry[C]) -> bool:
-        time = now()
-        if (
-            self._max_lifetime is not None
-            and time - entry.made_at >= self._max_lifetime
-        ):
-            return True
-        idle_timeout = self._idle_timeout
-        return (
-            idle_timeout is not None
-            and time - entry.idle_since >= idle_timeout
-            and len(self._idle) >= self._min_idle
-        )
-
-    def _give_back(
-        self, entry: _Entry[C], permit: SemaphorePermit, *, is_good: bool
-    ) -> None:
-        if is_good and not self._is_closed:
-            entry.idle_since = now()
-            self._idle.append(entry)
-            self._plan_expiry()
-        else:
-            self._throw_away(entry)
-        permit.release()
-
-    def _throw_away(self, entry: _Entry[C]) -> None:
-        """Close a connection, in a task if that takes a wait."""
-        self._discarded += 1
-        try:
-            closing = self._close(entry.connection)
-        except Exception:
-            _logger.exception("closing %r failed", entry.connection)
-            return
-        if inspect.isawaitable(closing):
-            task = asyncio.get_running_loop().create_task(_finish(closing))
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
-
-    def _plan_expiry(self) -> None:
-        if self._timer is None and self._idle_timeout is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._idle_timeout, self._expire)
-
-    def _expire(self) -> None:
-        """Close what nobody has used for long; the longest unused stands first."""
-        self._timer = None
-        while len(self._idle) > self._min_idle and self._is_old(self._idle[0]):
-            self._throw_away(self._idle.popleft())
-        if len(self._idle) > self._min_idle:
-            self._plan_expiry()
 
     async def close(self) -> None:
         """Close the idle connections, and each other one when it comes back.
 
-        Twice does no harm.
+        Who waits for one gets `Closed`; what was being made is cancelled. Twice does
+        no harm.
+
+        Raises:
+            WrongLoopError: Tasks of another loop wait.
 
         Cancel safety:
             Safe: the pool is closed at once; call it again to wait on.
         """
-        if not self._is_closed:
-            self._is_closed = True
-            self._places.close()
-            if self._timer is not None:
-                self._timer.cancel()
-            while self._idle:
-                self._throw_away(self._idle.popleft())
-        await cancel_and_wait(self._making)
-        if self._closing:
-            await asyncio.wait(set(self._closing))
+        self._stock.close()
+        await self._stock.wait_closed()
 
     async def __aenter__(self) -> Self:
+        self._stock.fill()
         return self
 
     async def __aexit__(
@@ -363,28 +202,29 @@ class Pool(Generic[C]):
 
 
 @final
-class Lease(Generic[C]):
-    """The right to use one connection; made by `Pool.acquire`.
+class Lease(QueuedOperation["Lease[C]"], Generic[C]):
+    """The right to use one connection, or the wait for it; made by `Pool.acquire`.
+
+    After it was given back it can be awaited again, for another connection.
 
     Args:
         pool: Whose.
-
-    Attributes:
-        holder: The name of the task that uses it.
     """
 
-    __slots__ = ("__weakref__", "_entry", "_loop", "_permit", "_pool", "holder")
+    __slots__ = ("__weakref__", "_entry", "_is_late", "_pool", "_timer")
 
     def __init__(self, pool: Pool[C]) -> None:
+        self._waiters = pool._stock.waiters
+        self._waiter = None
         self._pool = pool
-        self._entry: _Entry[C] | None = None
-        self._permit: SemaphorePermit | None = None
-        self._loop: AbstractEventLoop | None = None
-        self.holder = ""
+        self._entry: Entry[C] | None = None
+        self._timer: TimerHandle | None = None
+        self._is_late = False
 
     def __repr__(self) -> str:
-        state = "empty" if self._entry is None else repr(self._entry.connection)
-        return f"<Lease {state}>"
+        if self._entry is not None:
+            return f"<Lease {self._entry.connection!r}>"
+        return f"<Lease {'waiting' if self.is_armed else 'empty'} of {self._pool!r}>"
 
     @property
     def connection(self) -> C:
@@ -397,84 +237,181 @@ class Lease(Generic[C]):
             raise ReleasedError(f"{self!r} has no connection", "await acquire() first")
         return self._entry.connection
 
-    async def _enter(self) -> Self:
+    @property
+    def is_held(self) -> bool:
+        """Whether it has a connection."""
+        return self._entry is not None
+
+    def poll(self) -> "Lease[C] | Literal[Pending.PENDING]":
+        """Take a connection if there is one for it; see `Operation.poll`.
+
+        Returns:
+            Itself, with the connection, or `PENDING`.
+
+        Raises:
+            MisuseError: It has one already.
+            Closed: The pool was closed.
+            Elapsed: It has waited too long.
+        """
         if self._entry is not None:
-            raise ReleasedError(
-                f"{self!r} is in use", "call acquire() again for another connection"
+            raise MisuseError(
+                f"{self!r} is awaited while in use",
+                "call acquire() again for another connection",
             )
-        self._entry, self._permit = await self._pool._get()
-        self._loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        self.holder = task.get_name() if task is not None else "a task"
-        self._pool._leases.add(self)
+        stock = self._pool._stock
+        if self._timer is not None:
+            self._stop_timer()
+        if stock.is_closed:
+            self.forget_place()
+            raise Closed("pool")
+        waiter = self._waiter
+        if waiter is not None and waiter.granted:
+            self._is_late = False
+            error = stock.failures.pop(waiter, None)
+            entry = stock.promised.pop(waiter, None)
+            self.take_grant()
+            if error is not None:
+                raise error
+            assert entry is not None
+            return self._hold(entry)
+        if self._is_late:
+            self._is_late = False
+            self.forget_place()
+            raise Elapsed(self._pool._acquire_timeout or 0.0, self._what())
+        # Whoever waits goes first.
+        if stock.waiters.head is not None and stock.waiters.first() is not None:
+            return PENDING
+        taken = stock.take()
+        if taken is None:
+            return PENDING
+        self.forget_place()
+        return self._hold(taken)
+
+    def _hold(self, entry: Entry[C]) -> Self:
+        self._entry = entry
+        task = asyncio.current_task(entry.loop)
+        entry.holder = "no task" if task is None else task.get_name()
+        stock = self._pool._stock
+        stock.leased.add(entry)
+        if stock.min_idle:
+            stock.fill()
+        if hooks.observer is not None:
+            hooks.observer.acquired(self._pool, self)
         return self
 
-    def __await__(self) -> Generator[object, None, Self]:
-        return self._enter().__await__()
+    def _what(self) -> str:
+        stock = self._pool._stock
+        holders = ", ".join(sorted(entry.holder for entry in stock.leased))
+        making = f", {stock.making} being made" if stock.making else ""
+        size = self._pool._max_size
+        return f"one of {size} connections: held by {holders or 'nobody'}{making}"
+
+    def arm(self, future: Future[object]) -> object:
+        """Join those who wait for a connection; see `Operation.arm`."""
+        token = QueuedOperation.arm(self, future)
+        seconds = self._pool._acquire_timeout
+        if seconds is not None:
+            self._timer = call_at(now() + seconds, self._expire)
+        self._pool._stock.look()
+        return token
+
+    def _expire(self) -> None:
+        self._timer = None
+        waiter = self._waiter
+        if waiter is not None and waiter.linked and waiter.future is not None:
+            self._is_late = True
+            if not waiter.future.done():
+                self._waiters.wake(waiter)
+
+    def disarm(self) -> None:
+        """Wait no longer; see `Operation.disarm`."""
+        self._stop_timer()
+        QueuedOperation.disarm(self)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def give_back(self, granted: int) -> None:  # noqa: ARG002  # one, if any
+        """Pass on the connection that was to be its own."""
+        waiter = self._waiter
+        assert waiter is not None
+        stock = self._pool._stock
+        stock.failures.pop(waiter, None)
+        entry = stock.promised.pop(waiter, None)
+        if entry is not None:
+            stock.offer(entry)
 
     def release(self) -> None:
         """Give the connection back, for the next; twice does no harm."""
-        self._leave(is_good=True)
+        self._leave(good=True)
 
     def discard(self) -> None:
         """Throw the connection away: what it would answer next is not known."""
-        self._leave(is_good=False)
+        self._leave(good=False)
 
-    def _leave(self, *, is_good: bool) -> None:
+    def _leave(self, *, good: bool) -> None:
         entry, self._entry = self._entry, None
-        permit, self._permit = self._permit, None
-        if entry is not None and permit is not None:
-            self._pool._leases.discard(self)
-            self._pool._give_back(entry, permit, is_good=is_good)
+        if entry is not None:
+            self._pool._stock.put_back(entry, good=good)
+            if hooks.observer is not None:
+                hooks.observer.released(self._pool, self)
 
-    async def __aenter__(self) -> C:
+    def __aenter__(self) -> Awaitable[C]:
+        left = budget.left - 1
+        if left and self._waiter is None and self._entry is None:
+            budget.left = left
+            self.poll()
+            # Filled by `poll`, if it could.
+            entry: Entry[C] | None = self._entry
+            if entry is not None:
+                return ready_awaitable(entry.connection)
+        return self._enter()
+
+    async def _enter(self) -> C:
         if self._entry is None:
-            await self._enter()
+            await self
         return self.connection
 
-    async def __aexit__(
+    def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Awaitable[None]:
+        self._leave(good=exc_type is None)
+        return DONE_AWAITABLE
+
+    def __enter__(self) -> C:
+        return self.connection
+
+    def __exit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._leave(is_good=exc_type is None)
+        self._leave(good=exc_type is None)
 
     def __del__(self) -> None:
-        entry, loop = self._entry, self._loop
-        if entry is not None and loop is not None:
-            if not loop.is_closed():
-                with contextlib.suppress(RuntimeError):
-                    loop.call_soon_threadsafe(self._pool._throw_away, entry)
-            warnings.warn(
-                f"{self!r} of {self.holder} was collected in use; use `async with`, "
-                "or release it",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
+        entry = self._entry
+        if entry is None:
+            return
+        loop = entry.loop
+        if not loop.is_closed():
+            stock = self._pool._stock
+            # The loop may be closed by its own thread between the two calls.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_put_back_lost, stock, entry)
+        warnings.warn(
+            f"{self!r} of {entry.holder} was collected in use; use `async with`, "
+            "or release it",
+            ResourceWarning,
+            source=self,
+            stacklevel=2,
+        )
 
 
-def _is_good(connection: object) -> bool:
-    """Tell whether an idle connection can be used, as far as it knows itself."""
-    return not (
-        getattr(connection, "is_closed", False)
-        or getattr(connection, "buffered", 0)
-        or getattr(connection, "at_eof", False)
-    )
-
-
-def _close(connection: object) -> object:
-    """Close it by its own method, whatever that is called."""
-    for name in ("close", "aclose"):
-        method = getattr(connection, name, None)
-        if method is not None:
-            return method()
-    return None
-
-
-async def _finish(closing: Awaitable[object]) -> None:
-    try:
-        await closing
-    except Exception:
-        _logger.exception("closing a connection failed")
+def _put_back_lost(stock: Stock[C], entry: Entry[C]) -> None:
+    stock.put_back(entry, good=False)
