@@ -21,7 +21,7 @@ FOREVER = "exec sleep 1000"
 TICKS = "while :; do sleep 0.05 & wait $!; done"
 # It stops when it is told to, and says so. (One long sleep would not do: a signal that
 # comes between the fork and the exec of a shell is lost to the new process.)
-POLITE = f"trap 'echo bye; exit 0' TERM; echo up; {TICKS}"
+POLITE = f"exec 2>/dev/null; trap 'echo bye; exit 0' TERM; echo up; {TICKS}"
 # It does not, and neither does its child.
 DEAF = (
     "trap '' TERM; (while :; do sleep 0.1; done) & echo up; while :; do sleep 0.1; done"
@@ -70,7 +70,7 @@ def test_each_process_has_its_own_signal_and_grace(run: Run) -> None:
         async with stage.runs(
             shell_of(
                 "usr1",
-                f"trap 'echo told; exit 0' USR1; echo up; {TICKS}",
+                f"exec 2>/dev/null; trap 'echo told; exit 0' USR1; echo up; {TICKS}",
                 ready=UP,
                 stop_signal=signal.SIGUSR1,
             ),
@@ -299,6 +299,7 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_stop(
             max_waiting=1000,
         )
         file = stage.file(shell_of("x", "yes"), shell_of("y", "yes", depends_on=("x",)))
+        stage.close()
         stop = CancellationToken()
         async with JoinSet[int | None]() as tasks:
             tasks.spawn(output.run())

@@ -1,7 +1,6 @@
 """`sumida supervise FILE`: the command line, the signals, the exit code."""
 
 import argparse
-import asyncio
 import os
 import sys
 from collections.abc import Mapping
@@ -31,7 +30,7 @@ from sumida.apps.supervise.settings import (
 )
 from sumida.apps.supervise.supervisor import FLUSH, Supervisor
 from sumida.apps.supervise.tables import DAY
-from sumida.channels import mpsc
+from sumida.process import SignalStream, signal
 
 __all__ = ("BAD_FILE", "Reader", "add_arguments", "main", "start", "wants_color")
 
@@ -193,23 +192,27 @@ async def main(reader: Reader, file: ProcessFile, form: Form) -> int:
     stop = sumida.shutdown_token()
     output = Output(write_to(_STDOUT), form)
     supervisor = Supervisor(file, output)
-    async with JoinSet[None]() as tasks:
-        writer = tasks.spawn(output.run(), name="output")
-        reloads = tasks.spawn(_reload(supervisor, reader), name="reload")
-        code = await supervisor.run(stop)
-        reloads.cancel()
-        output.close()
-        # If the terminal stands still to the end, so be it.
-        with suppress(Elapsed):
-            async with timeout(FLUSH):
-                await writer
+    # Before anything is started: unheard, it would end this program.
+    with signal(SIGHUP) as hangups:
+        async with JoinSet[None]() as tasks:
+            writer = tasks.spawn(output.run(), name="output")
+            reloads = tasks.spawn(_reload(supervisor, reader, hangups), name="reload")
+            try:
+                code = await supervisor.run(stop)
+            finally:
+                output.close()
+                reloads.cancel()
+            # If the terminal stands still to the end, so be it.
+            with suppress(Elapsed):
+                async with timeout(FLUSH):
+                    await writer
     return code
 
 
-async def _reload(supervisor: Supervisor, reader: Reader) -> None:
+async def _reload(
+    supervisor: Supervisor, reader: Reader, hangups: SignalStream
+) -> None:
     """Read the file again at each SIGHUP."""
-    tx, hangups = mpsc.channel(8)
-    asyncio.get_running_loop().add_signal_handler(SIGHUP, tx.try_send, None)
     async for _ in hangups:
         try:
             file = await spawn_blocking(reader.read)

@@ -20,7 +20,10 @@ from sumida.apps.supervise.settings import Settings
 from sumida.channels import watch
 from sumida.process import Child, Command, ExitStatus
 
-__all__ = ("NOT_READY", "NOT_STARTED", "Owner", "Phase", "Unit")
+__all__ = ("FAULT", "NOT_READY", "NOT_STARTED", "Owner", "Phase", "Unit")
+
+FAULT: Final = 70
+"""The exit code when this program itself has a fault, as `sysexits.h` has it."""
 
 NOT_STARTED: Final = 127
 """The exit code of a process that could not be started, as shells have it."""
@@ -156,9 +159,12 @@ class Unit:
         """
         try:
             await self._run()
+        except Exception as error:
+            self._tell("failed", f"met a fault of sumida: {error!r}", code=FAULT)
+            raise
         finally:
-            # Only if it was cancelled, or by a fault of this program.
-            self._end(Phase.FAILED, 1)
+            # Only if it was cancelled, or by such a fault.
+            self._end(Phase.FAILED, FAULT)
             self._phase.close()
             self._watch.close()
 

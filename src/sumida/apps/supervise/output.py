@@ -16,7 +16,7 @@ from typing import Final, Literal, Protocol, TypeAlias, final
 
 from sumida import CancellationToken, spawn_blocking
 from sumida.channels import mpsc
-from sumida.errors import Closed
+from sumida.errors import Closed, Empty
 from sumida.sync import Semaphore
 
 __all__ = (
@@ -289,21 +289,30 @@ class Output:
         Cancel safety:
             Not safe: what waits is lost, and a write that hangs goes on.
         """
-        with self._rx:
+        try:
             while batch := await self._rx.recv_many(_BATCH):
-                data = b"".join(item for item, _ in batch)
-                if self._lost:
-                    lost, self._lost = self._lost, 0
-                    text = f"could not show {lost} events, the terminal stood still"
-                    event = Event("lost", text, facts={"events": lost})
-                    data += self._encode(self._form.event(event) or "")
-                if not self.broken.is_cancelled:
-                    try:
-                        await spawn_blocking(self._write, data)
-                    except OSError as error:
-                        self.broken.cancel(f"the output cannot be written: {error}")
-                self._events -= sum(not size for _, size in batch)
-                self._room.add_permits(sum(size for _, size in batch))
+                await self._write_batch(batch)
+        finally:
+            self._rx.close()
+            # Nobody will write what is left, and nobody has to be warned of that.
+            with suppress(Empty, Closed):
+                while True:
+                    self._rx.try_recv()
+
+    async def _write_batch(self, batch: list[tuple[bytes, int]]) -> None:
+        data = b"".join(item for item, _ in batch)
+        if self._lost:
+            lost, self._lost = self._lost, 0
+            text = f"could not show {lost} events, the terminal stood still"
+            event = Event("lost", text, facts={"events": lost})
+            data += self._encode(self._form.event(event) or "")
+        if not self.broken.is_cancelled:
+            try:
+                await spawn_blocking(self._write, data)
+            except OSError as error:
+                self.broken.cancel(f"the output cannot be written: {error}")
+        self._events -= sum(not size for _, size in batch)
+        self._room.add_permits(sum(size for _, size in batch))
 
 
 def write_to(fd: int) -> Callable[[bytes], object]:

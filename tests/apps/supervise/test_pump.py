@@ -1,0 +1,73 @@
+"""What a process writes reaches those who want it, to the last byte and no further."""
+
+import os
+import signal
+
+from sumida import CancellationToken, JoinSet
+from sumida.apps.supervise.output import Event, Output, StreamName
+from sumida.apps.supervise.pump import Pump
+from sumida.process import Command
+from tests.support import Run
+
+
+class Heard:
+    """A form that keeps what it shows."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str, str]] = []
+
+    def line(self, process: str, stream: StreamName, text: str) -> str:
+        """Keep a line."""
+        self.lines.append((process, stream, text))
+        return text
+
+    def event(self, event: Event) -> str:
+        """Show an event."""
+        return event.text
+
+
+async def pump(script: str, is_gone: bool) -> tuple[Heard, list[str]]:
+    """Carry what a script writes; with its end known from the start, if so."""
+    heard = Heard()
+    output = Output(lambda _: None, heard)
+    told: list[str] = []
+    gone = CancellationToken()
+    async with JoinSet[None]() as tasks:
+        tasks.spawn(output.run())
+        command = Command(script).shell().stdout("pipe").grace(0)
+        async with command.spawn() as child:
+            assert child.stdout is not None
+            carrier = Pump("x", "stdout", child.stdout, output)
+            if is_gone:
+                await child.wait()
+                gone.cancel()
+            await carrier.run(told.append, gone)
+        output.close()
+    return heard, told
+
+
+def test_every_line_is_told_first_and_then_written(run: Run) -> None:
+    """In order, also the last, which has no end."""
+    heard, told = run(pump, "seq 3000; printf end", False)
+
+    assert told == [*(str(number) for number in range(1, 3001)), "end"]
+    assert heard.lines == [("x", "stdout", line) for line in told]
+
+
+def test_what_is_in_the_pipe_at_the_end_is_read(run: Run) -> None:
+    """A process that is gone has left it there."""
+    _, told = run(pump, "seq 3000", True)
+
+    assert told == [str(number) for number in range(1, 3001)]
+
+
+def test_those_who_keep_the_output_open_are_not_waited_for(run: Run) -> None:
+    """Whether they are silent, or write for ever."""
+    for script, count in [
+        ("setsid sleep 30 & echo $!", 1),
+        ("setsid yes & echo $!; sleep 0.05", 1 << 16),
+    ]:
+        _, told = run(pump, script, True)
+        os.kill(int(told[0]), signal.SIGKILL)
+
+        assert len(told) >= count
