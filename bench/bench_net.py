@@ -8,12 +8,14 @@ Both ends of each connection are the contender's, on one loop in one process.
 import asyncio
 import gc
 import importlib.util
+import os
 import resource
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 
 import anyio
 import trio
@@ -146,7 +148,7 @@ async def with_anyio() -> None:
                 await stream.receive()
 
     listener = await anyio.create_tcp_listener(local_host=LOCAL)
-    port = listener.extra(anyio.abc.SocketAttribute.local_port)
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610  # no database
     async with anyio.create_task_group() as outer:
         outer.start_soon(listener.serve, handler)
         async with anyio.create_task_group() as inner:
@@ -265,9 +267,9 @@ async def _measure_idle(which: str) -> float:
         for _ in range(IDLE):
             one = socket.create_connection(listener.getsockname())
             sockets.append((one, listener.accept()[0]))
-    async with await TcpListener.bind(LOCAL, 0) as warm:
-        async with await TcpStream.connect(LOCAL, warm.port):
-            pass
+    warm = await TcpListener.bind(LOCAL, 0)
+    async with warm, await TcpStream.connect(LOCAL, warm.port):
+        pass
     gc.collect()
     before = _resident()
     kept = await (_idle_ours if which == "ours" else _idle_streams)(sockets)
@@ -278,8 +280,8 @@ async def _measure_idle(which: str) -> float:
 
 
 def _resident() -> int:
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    return int(pages) * resource.getpagesize()
 
 
 def _idle_in_child(which: str, loop: str) -> float:
@@ -323,8 +325,7 @@ def _idle_main(which: str, loop: str) -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
         sys.stdout.write(f"{runner.run(_measure_idle(which))}\n")
         sys.stdout.flush()
-        import os  # noqa: PLC0415  # to leave without closing each
-
+        # Without closing each of them.
         os._exit(0)
 
 

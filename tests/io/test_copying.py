@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from sumida.errors import Disconnected, Elapsed
+from sumida.errors import BusyError, Disconnected, Elapsed
 from sumida.io import Stream, copy, copy_bidirectional, copying, duplex
 from sumida.io._splice import CAN_SPLICE, drop_pipes
 from sumida.net import UnixStream
@@ -276,3 +276,37 @@ def test_a_peer_that_has_gone_before_is_told(run: Run, pair: MakePair) -> None:
         server.abort()
 
     run(main)
+
+
+def test_a_stream_that_is_read_is_not_copied(run: Run, pair: MakePair) -> None:
+    """Nor is one read that is copied: one of the two would get half of it."""
+
+    async def main() -> bytes:
+        client, a = await pair()
+        b, server = await pair()
+        async with client, a, b, server:
+            with pytest.raises(ValueError, match="two streams"):
+                await copy_bidirectional(a, a)
+            reading = asyncio.create_task(_read(a))
+            await turns()
+            with pytest.raises(BusyError, match="two tasks read"):
+                await copy_bidirectional(a, b)
+            await client.write_all(b"for the reader")
+            assert await reading == b"for the reader"
+            copying_ = asyncio.create_task(_carry(a, b))
+            await turns(5)
+            with pytest.raises(BusyError, match="while it is being copied"):
+                await a.read()
+            with pytest.raises(BusyError, match="while it is being copied"):
+                await copy_bidirectional(b, a)
+            await client.write_all(b"for the copy")
+            await client.shutdown()
+            await server.shutdown()
+            await copying_
+            return await server.read_to_end()
+
+    assert run(main) == b"for the copy"
+
+
+async def _read(stream: Stream) -> bytes:
+    return await stream.read()

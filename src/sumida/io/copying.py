@@ -7,7 +7,7 @@ other direction goes on, and tells how many bytes went each way.
 import asyncio
 import os
 from asyncio import AbstractEventLoop, Future, TimerHandle
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from typing import Final, Protocol, TypeAlias, final
 
@@ -33,7 +33,7 @@ _IDLE: Final = -1.0
 class Readable(Protocol):
     """What `copy` reads from: a stream, a half, a file."""
 
-    async def read(self, limit: int) -> bytes:
+    def read(self, limit: int) -> Awaitable[bytes]:
         """Give up to `limit` bytes; none at the end."""
         ...
 
@@ -41,7 +41,7 @@ class Readable(Protocol):
 class Writable(Protocol):
     """What `copy` writes to."""
 
-    async def write_all(self, data: bytes) -> object:
+    def write_all(self, data: bytes) -> Awaitable[object]:
         """Write all of `data`."""
         ...
 
