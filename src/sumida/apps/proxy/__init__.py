@@ -3,3 +3,5 @@
 What decides is pure and comes first: `config`, `balancer`, `preamble`, `journal`.
 What moves bytes stands on it: `connection`, `front`, `checks`, `application`.
 """
+
+__all__ = ()
