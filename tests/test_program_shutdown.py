@@ -10,8 +10,6 @@ from typing import final
 
 import pytest
 
-from sumida.process.shutdown import Phases
-
 PATIENCE = 60
 """Seconds after which a program that should have ended is a failure."""
 
@@ -520,15 +518,3 @@ def test_a_phase_that_does_not_stop_keeps_only_itself(uvloop: bool) -> None:
     assert "shutdown: drain: main.<locals>.drain does not stop after" in err
     assert "shutdown: flush: main.<locals>.flush has been running for" in err
     assert "shutdown: last: main.<locals>.flush has not begun" in err
-
-
-def test_phases_refuse_what_makes_no_sense() -> None:
-    """A deadline of 0, what is no function, a place that is none."""
-    phases = Phases()
-
-    with pytest.raises(ValueError, match="above 0"):
-        phases.add("drain", print, deadline=0)
-    with pytest.raises(TypeError, match="do not call it"):
-        phases.add("drain", None, deadline=1)  # type: ignore[arg-type]  # the mistake
-    with pytest.raises(ValueError, match="no phase 'x'"):
-        phases.add("y", print, deadline=1, before="x")

@@ -187,7 +187,9 @@ class WriteTransport(asyncio.Transport):
             return
         self._pieces.append(data)
         self._unsent += len(data)
-        if not self._is_writing:
+        if self._is_writing:
+            self._look_at_marks()
+        else:
             self._write()
 
     def _write(self) -> None:
