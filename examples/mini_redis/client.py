@@ -10,7 +10,7 @@ from typing import final
 
 from .protocol import Limits, Request
 from .pubsub import Hub, Subscriber
-from .replies import RESP3
+from .replies import RESP2, RESP3
 from .store import Store
 from .waiting import WaitingLine
 
@@ -145,7 +145,7 @@ class Client:
     cut_off: Callable[[], object]
     name: bytes = b""
     library: dict[bytes, bytes] = field(default_factory=dict)
-    protocol: int = 2
+    protocol: int = RESP2
     queue: list[Request] | None = None
     queued_bytes: int = 0
     is_spoiled: bool = False

@@ -8,11 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeAlias, final
 
 __all__ = (
+    "ABSENT",
     "OK",
     "PONG",
     "QUEUED",
+    "RESP2",
     "RESP3",
     "WRONG_TYPE",
+    "Absent",
     "Many",
     "Push",
     "Reply",
@@ -45,6 +48,13 @@ class Many(tuple["Reply", ...]):
 
 
 @final
+class Absent(tuple["Reply", ...]):
+    """No array, where there might be one: RESP2 tells it from no string."""
+
+    __slots__ = ()
+
+
+@final
 class ReplyError(Exception):
     """What a client is told when its request fails; the connection goes on.
 
@@ -65,10 +75,12 @@ Reply: TypeAlias = (
 )
 """What a command may return. (`bytes` is binary, as long as it likes.)"""
 
+ABSENT: Final = Absent()
 OK: Final = Simple(b"OK")
 PONG: Final = Simple(b"PONG")
 QUEUED: Final = Simple(b"QUEUED")
 WRONG_TYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
+RESP2: Final = 2
 RESP3: Final = 3
 
 
@@ -122,6 +134,8 @@ def pieces(reply: Reply, protocol: int) -> Iterator[bytes]:
         for key, value in reply.items():
             yield encode(key, protocol)
             yield from pieces(value, protocol)
+    elif isinstance(reply, Absent):
+        yield b"_\r\n" if protocol == RESP3 else b"*-1\r\n"
     elif isinstance(reply, list | tuple):
         if isinstance(reply, Push) and protocol == RESP3:
             yield b">%d\r\n" % len(reply)

@@ -25,7 +25,7 @@ from .client import Block, Shared
 from .commands import Outcome, execute
 from .protocol import MAX_BATCH, ProtocolError, Request, RequestCodec
 from .pubsub import Subscriber
-from .replies import Push, Reply, ReplyError, Simple, encode, pieces
+from .replies import ABSENT, RESP2, Push, Reply, ReplyError, Simple, encode, pieces
 
 __all__ = ("LINGER", "Session")
 
@@ -97,7 +97,7 @@ class Session:
             return  # the client has hung up
         except ProtocolError as error:
             self._shared.statistics.refused += 1
-            reply = encode(ReplyError(f"ERR Protocol error: {error}"), 2)
+            reply = encode(ReplyError(f"ERR Protocol error: {error}"), RESP2)
             await self._framed.send(reply)
         finally:
             self._shared.dismiss(self._client)
@@ -183,7 +183,7 @@ class Session:
             if not self._stopping.is_cancelled:
                 raise Closed("the client")
             return ReplyError("UNBLOCKED the server stops")
-        return item
+        return ABSENT if item is None else item
 
     async def _flush(self) -> None:
         output = self._output

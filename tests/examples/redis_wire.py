@@ -10,7 +10,10 @@ from sumida import CancellationToken, JoinSet
 from sumida.channels import oneshot
 from sumida.net import TcpStream
 
-__all__ = ("Failure", "Running", "Wire", "request", "serving")
+__all__ = ("NO_ARRAY", "Failure", "Running", "Wire", "request", "serving")
+
+NO_ARRAY = "no array"
+"""What is read where an array might be, and is not (RESP2)."""
 
 
 @final
@@ -105,6 +108,8 @@ class Wire:
         count = int(rest)
         if sign == b"$":
             return None if count < 0 else (await self.stream.read_exact(count + 2))[:-2]
+        if count < 0:
+            return NO_ARRAY
         if sign == b"%":
             return {await self.read(): await self.read() for _ in range(count)}
         parts = [await self.read() for _ in range(count)]

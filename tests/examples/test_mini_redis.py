@@ -11,7 +11,7 @@ from examples.mini_redis.replies import WRONG_TYPE
 from sumida import JoinSet
 from sumida.errors import Disconnected, IncompleteReadError
 from sumida.testing import turns
-from tests.examples.redis_wire import Failure, Running, request, serving
+from tests.examples.redis_wire import NO_ARRAY, Failure, Running, request, serving
 from tests.support import Run
 
 
@@ -84,7 +84,7 @@ def test_a_transaction_is_one_moment(run: Run) -> None:
     assert replies[0] == Failure("ERR EXEC without MULTI")
     assert replies[2] == Failure("ERR MULTI calls can not be nested")
     assert replies[3:6] == ["QUEUED"] * 3
-    assert replies[6] == [1, Failure(WRONG_TYPE), None]
+    assert replies[6] == [1, Failure(WRONG_TYPE), NO_ARRAY]
     assert str(replies[9]).startswith("EXECABORT")
     assert replies[11] == Failure("ERR Command not allowed inside a transaction")
     assert replies[12:] == ["OK", b"1"]
@@ -139,7 +139,7 @@ def test_clients_that_wait_are_served_in_order(run: Run) -> None:
         [[b"a", b"1"], "PONG"],
         [[b"a", b"2"], "PONG"],
         [b"3"],
-        None,
+        NO_ARRAY,
     ]
 
 

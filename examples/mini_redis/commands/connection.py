@@ -6,7 +6,7 @@ from typing import Final
 
 from ..client import Client
 from ..patterns import compile_pattern
-from ..replies import OK, PONG, RESP3, Reply, ReplyError, Simple
+from ..replies import OK, PONG, RESP2, RESP3, Reply, ReplyError, Simple
 from .table import COMMANDS, Command, command, parse_int, text
 
 __all__ = (
@@ -65,9 +65,11 @@ def hello(client: Client, version: bytes | None = None, *options: bytes) -> Repl
     """Choose the protocol, RESP 2 or 3, and tell about the server."""
     protocol = client.protocol
     if version is not None:
-        if version not in (b"2", b"3"):
+        protocol = parse_int(
+            version, "ERR Protocol version is not an integer or out of range"
+        )
+        if protocol not in (RESP2, RESP3):
             raise ReplyError("NOPROTO unsupported protocol version")
-        protocol = int(version)
     words = iter(options)
     for word in words:
         name = next(words, None)
@@ -234,4 +236,5 @@ def command_(_client: Client, subcommand: bytes = b"INFO", *names: bytes) -> Rep
 
 def _entry(entry: Command) -> Reply:
     flags = [Simple(flag) for flag in entry.flags if flag not in _OUR_FLAGS]
-    return [entry.name.lower(), entry.arity, flags, *entry.keys]
+    # What follows is told of by no entry: categories, tips, kinds of keys, subcommands.
+    return [entry.name.lower(), entry.arity, flags, *entry.keys, [], [], [], []]

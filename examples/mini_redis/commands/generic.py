@@ -7,7 +7,7 @@ from typing import Final
 
 from ..client import Client
 from ..replies import OK, Reply, ReplyError, Simple
-from .table import command, parse_int, text
+from .table import LONGEST, command, parse_int, text
 
 __all__ = (
     "dbsize",
@@ -27,9 +27,6 @@ __all__ = (
 _NO_KEY: Final = -2
 _FOR_EVER: Final = -1
 """What TTL answers where there is no time to tell."""
-
-_LONGEST: Final = 2**53
-"""Milliseconds that a key may live: what a float counts exactly."""
 
 _SCAN_COUNT: Final = 10
 """Keys that SCAN looks at by default; Redis' own number."""
@@ -71,7 +68,7 @@ def pexpire(client: Client, key: bytes, milliseconds: bytes) -> Reply:
 
 
 def _expire(client: Client, key: bytes, milliseconds: int, name: str) -> int:
-    if not -_LONGEST <= milliseconds <= _LONGEST:
+    if not -LONGEST <= milliseconds <= LONGEST:
         raise ReplyError(f"ERR invalid expire time in '{name}' command")
     return int(client.store.expire_in(key, milliseconds / 1000))
 

@@ -3,12 +3,15 @@
 
 from itertools import islice
 from math import isfinite
+from typing import Final
 
 from ..client import Block, Client
-from ..replies import Reply, ReplyError
+from ..replies import ABSENT, Reply, ReplyError
 from .table import Outcome, command, parse_int
 
 __all__ = ("blpop", "lpop", "lpush", "lrange", "rpush")
+
+_NOT_POSITIVE: Final = "ERR value is out of range, must be positive"
 
 
 @command("LPUSH", flags="write denyoom fast", keys=(1, 1, 1))
@@ -29,11 +32,11 @@ def lpop(client: Client, key: bytes, count: bytes | None = None) -> Reply:
     if count is None:
         items = client.store.pop_left(key, 1)
         return items[0] if items else None
-    number = parse_int(count)
+    number = parse_int(count, _NOT_POSITIVE)
     if number < 0:
-        raise ReplyError("ERR value is out of range, must be positive")
+        raise ReplyError(_NOT_POSITIVE)
     if client.store.find_list(key) is None:
-        return None
+        return ABSENT
     return client.store.pop_left(key, number)
 
 
@@ -50,7 +53,7 @@ def blpop(client: Client, key: bytes, *keys_and_timeout: bytes) -> Outcome:
         if items:
             return [each, items[0]]
     # Within a transaction nobody waits: it is one moment.
-    return None if client.is_executing else Block(keys, seconds)
+    return ABSENT if client.is_executing else Block(keys, seconds)
 
 
 def _parse_seconds(word: bytes) -> float:

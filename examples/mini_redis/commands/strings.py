@@ -6,7 +6,7 @@ from typing import Final
 
 from ..client import Client
 from ..replies import OK, Reply, ReplyError
-from .table import command, parse_int
+from .table import LONGEST, command, parse_int
 
 __all__ = ("decrby", "get", "incr", "incrby", "mget", "mset", "set_")
 
@@ -52,8 +52,9 @@ def _read_options(options: tuple[bytes, ...]) -> tuple[set[bytes], float | None]
             amount = next(words, None)
             if amount is None or seconds is not None:
                 raise ReplyError(_SYNTAX)
-            seconds = parse_int(amount) / (1 if option == b"EX" else 1000)
-            if seconds <= 0:
+            milliseconds = parse_int(amount) * (1000 if option == b"EX" else 1)
+            seconds = milliseconds / 1000
+            if not 0 < milliseconds <= LONGEST:
                 raise ReplyError("ERR invalid expire time in 'set' command")
         elif option not in (b"NX", b"XX", b"KEEPTTL", b"GET"):
             raise ReplyError(_SYNTAX)

@@ -17,6 +17,7 @@ from ..replies import QUEUED, RESP3, Reply, ReplyError
 
 __all__ = (
     "COMMANDS",
+    "LONGEST",
     "MAX_QUEUED",
     "Command",
     "Outcome",
@@ -32,6 +33,9 @@ Outcome: TypeAlias = "Reply | Block"
 
 MAX_QUEUED: Final = 10_000
 """Requests that may stand between MULTI and EXEC."""
+
+LONGEST: Final = 2**62
+"""Milliseconds that a key may live."""
 
 _INT64: Final = range(-(2**63), 2**63)
 
@@ -186,11 +190,14 @@ def text(word: bytes) -> str:
     return word.decode(errors="surrogateescape")
 
 
-def parse_int(word: bytes) -> int:
+def parse_int(
+    word: bytes, message: str = "ERR value is not an integer or out of range"
+) -> int:
     """Read an integer, as Redis does: 64 bits, and nothing around it.
 
     Args:
         word: The digits.
+        message: What to say if it is none.
 
     Returns:
         The integer.
@@ -204,4 +211,4 @@ def parse_int(word: bytes) -> int:
         number = int(word)
         if number in _INT64 and b"%d" % number == word:
             return number
-    raise ReplyError("ERR value is not an integer or out of range")
+    raise ReplyError(message)
