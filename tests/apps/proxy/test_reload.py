@@ -52,6 +52,7 @@ class Reloading:
         """Close what there is, when all is done."""
         steps.abort_all()
         self.journal.close()
+        await self.journal.write()
         self.configs.close()
         self.seen.close()
 
@@ -103,6 +104,22 @@ def test_a_broken_file_is_refused_and_the_old_one_stays(
         assert lines[0]["result"] == "refused"
         assert "listener 1, retries = -1: must be" in lines[0]["error"]
         assert "proxy.toml" in lines[1]["error"]
+
+    run(main)
+
+
+def test_a_longer_drain_needs_a_restart(run: Run, tmp_path: Path) -> None:
+    """The program ends some seconds after the one of its start."""
+
+    async def main() -> None:
+        it = Reloading(tmp_path)
+        for seconds, is_good in ((31, False), (29, True)):
+            text = f"[proxy]\ndrain = {seconds}\n{TEXT.format(1)}"
+            it.path.write_text(text, encoding="utf-8")
+            assert await it.reloader.reload() is is_good
+        assert it.seen.borrow().config.drain == 29
+        async with JoinSet[None]() as tasks:
+            await it.work(tasks)
 
     run(main)
 

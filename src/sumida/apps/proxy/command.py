@@ -1,22 +1,21 @@
 """`sumida proxy`: its command line, and the program around the proxy."""
 
 import argparse
-import asyncio
 import signal
 import sys
 from asyncio import Task
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 import sumida
-from sumida import Elapsed, JoinSet, timeout
+from sumida import Elapsed, JoinSet, process, timeout
 from sumida.apps.proxy.application import CannotListenError, Proxy
 from sumida.apps.proxy.config import BALANCES, LOGS, PREAMBLES, ConfigError, parse
 from sumida.apps.proxy.journal import Journal
 from sumida.apps.proxy.loading import Loaded, load, prepare
 from sumida.apps.proxy.reload import Reloader
 from sumida.channels import watch
-from sumida.sync import Notify
 
 __all__ = ("add_arguments", "serve", "start", "table_of")
 
@@ -172,25 +171,21 @@ async def serve(loaded: Loaded, path: Path | None) -> int:
     code = 0
     async with JoinSet[object]() as tasks:
         writing = tasks.spawn(journal.write(), name="journal")
-        reloading: Task[object] | None = None
-        if path is not None:
-            hangup = Notify()
-            # Before the first line is told: who sees it may send the signal.
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGHUP, hangup.notify_one
-            )
-            reloader = Reloader(path, configs, proxy.metrics, journal)
-            reloading = tasks.spawn(reloader.run(hangup), name="reload")
-        try:
-            with configs, seen:
+        with ExitStack() as stack:
+            stack.callback(journal.close)
+            for side in (configs, seen):
+                stack.enter_context(side)
+            if path is not None:
+                # Before the first line is told: who sees it may send the signal.
+                hangup = stack.enter_context(process.signal(signal.SIGHUP))
+                reloader = Reloader(path, configs, proxy.metrics, journal)
+                reloading = tasks.spawn(reloader.run(hangup), name="reload")
+                stack.callback(reloading.cancel)
+            try:
                 await proxy.run(sumida.shutdown_token())
-        except CannotListenError as error:
-            sys.stderr.write(f"sumida proxy: {error}\n")
-            code = _EXIT_CANNOT_LISTEN
-        finally:
-            if reloading is not None:
-                reloading.cancel()
-            journal.close()
+            except CannotListenError as error:
+                sys.stderr.write(f"sumida proxy: {error}\n")
+                code = _EXIT_CANNOT_LISTEN
         await _finish(writing)
     return code
 

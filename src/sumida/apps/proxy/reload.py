@@ -25,7 +25,7 @@ class Reloader:
         journal: Where a refusal is told.
     """
 
-    __slots__ = ("_configs", "_journal", "_metrics", "_path")
+    __slots__ = ("_configs", "_journal", "_longest_drain", "_metrics", "_path")
 
     def __init__(
         self,
@@ -35,6 +35,8 @@ class Reloader:
         journal: Journal,
     ) -> None:
         self._path = path
+        # What `run` was told to wait for at a stop, and ends the program after.
+        self._longest_drain = configs.borrow().config.drain
         self._configs = configs
         self._metrics = metrics
         self._journal = journal
@@ -67,9 +69,20 @@ class Reloader:
         """
         try:
             loaded = await spawn_blocking(load, self._path)
+            self._check(loaded)
         except ConfigError as error:
             self._metrics.reloads["refused"] += 1
             self._journal.tell("reload", result="refused", error=str(error))
             return False
         self._configs.send(loaded)
         return True
+
+    def _check(self, loaded: Loaded) -> None:
+        longest = self._longest_drain
+        if loaded.config.drain > longest:
+            raise ConfigError(
+                "proxy, drain",
+                loaded.config.drain,
+                f"at most {longest:g} seconds, as it was at the start",
+                "restart for a longer one",
+            )
