@@ -22,7 +22,15 @@ from sumida.io.paths import (
     remove_file,
     rename,
 )
+from sumida.io.pipe import (
+    PipeReceiver,
+    PipeSender,
+    open_receiver,
+    open_sender,
+    pipe,
+)
 from sumida.io.sending import sendfile
+from sumida.io.standard import StandardInput, StandardOutput, stderr, stdin, stdout
 from sumida.io.stream import ReadHalf, Stream, WriteHalf
 from sumida.io.temporary import temporary_file, temporary_folder
 from sumida.io.watching import Watch, watch
@@ -37,7 +45,11 @@ __all__ = (
     "File",
     "LineBatches",
     "Lines",
+    "PipeReceiver",
+    "PipeSender",
     "ReadHalf",
+    "StandardInput",
+    "StandardOutput",
     "Stream",
     "Watch",
     "WriteHalf",
@@ -50,6 +62,9 @@ __all__ = (
     "exists",
     "metadata",
     "open",
+    "open_receiver",
+    "open_sender",
+    "pipe",
     "read",
     "read_chunks",
     "read_dir",
@@ -59,6 +74,9 @@ __all__ = (
     "remove_file",
     "rename",
     "sendfile",
+    "stderr",
+    "stdin",
+    "stdout",
     "temporary_file",
     "temporary_folder",
     "walk",
