@@ -198,7 +198,7 @@ async def _read(stream: TcpStream | UnixStream) -> bytes:
 
 
 def test_row_22_sendfile_on_every_loop(run: Run, tmp_path: Path) -> None:
-    """On uvloop there is none; ours sends by the kernel there too, and over TLS by hand."""
+    """On uvloop there is none; ours asks the kernel there too, and reads for TLS."""
     path = tmp_path / "file"
     path.write_bytes(bytes(range(256)) * 1000)
 
@@ -234,7 +234,7 @@ def test_row_22_sendfile_on_every_loop(run: Run, tmp_path: Path) -> None:
 
 
 def test_row_23_slow_calls_do_not_stop_name_lookups(run: Run) -> None:
-    """Names are looked up on asyncio's default executor; ours have threads of their own."""
+    """Names stand in line on asyncio's executor; ours have threads of their own."""
 
     async def main() -> tuple[bool, int]:
         loop = asyncio.get_running_loop()
