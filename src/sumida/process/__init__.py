@@ -6,6 +6,7 @@
 
 from sumida.process.child import Child
 from sumida.process.command import Command
+from sumida.process.orphans import adopt_orphans
 from sumida.process.output import Output
 from sumida.process.pipeline import Pipeline, RunningPipeline
 from sumida.process.signals import SignalStream, ctrl_c, signal
@@ -22,6 +23,7 @@ __all__ = (
     "Pipeline",
     "RunningPipeline",
     "SignalStream",
+    "adopt_orphans",
     "ctrl_c",
     "signal",
 )

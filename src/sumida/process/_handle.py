@@ -18,6 +18,7 @@ from asyncio import _get_running_loop as running_loop  # None, not an error, out
 from collections.abc import Callable
 from contextvars import Context
 from typing import Final, Literal, final
+from weakref import WeakSet
 
 from sumida._core.exits import before_forced_exit
 from sumida._core.waiters import WaiterQueue
@@ -25,13 +26,16 @@ from sumida.operation import PENDING, Pending, QueuedOperation
 from sumida.process._members import living_members, start_limit
 from sumida.process.status import ExitStatus
 
-__all__ = ("ProcessHandle", "WaitForExit", "running")
+__all__ = ("ProcessHandle", "WaitForExit", "reap_adopted", "running", "with_group")
 
 _WHOLE_GROUP: Final = 4
 """`PIDFD_SIGNAL_PROCESS_GROUP`, which the signal module does not name."""
 
 _LAST_WAIT: Final = 1.0
 """How long the interpreter's end waits for children that it has killed, in seconds."""
+
+_leaders: Final[WeakSet["ProcessHandle"]] = WeakSet()
+"""Those that lead a group."""
 
 _running: Final[dict[int, "ProcessHandle"]] = {}
 """All children that were not reaped yet, by their pid."""
@@ -55,6 +59,7 @@ class ProcessHandle:
     """
 
     __slots__ = (
+        "__weakref__",
         "_exits_before",
         "_loop",
         "_pidfd",
@@ -77,6 +82,8 @@ class ProcessHandle:
         self._remains = owns_group
         self._exits_before = 0
         _running[pid] = self
+        if owns_group:
+            _leaders.add(self)
         self._pidfd = _open_pidfd(pid)
         if self._pidfd is None:
             self._start_thread()
@@ -85,6 +92,11 @@ class ProcessHandle:
 
     def __repr__(self) -> str:
         return f"<ProcessHandle {self.pid} {self.status or 'running'}>"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has ended, and was seen to have left nobody in its group."""
+        return self.status is not None and not self._remains
 
     def _start_thread(self) -> None:
         thread = threading.Thread(
@@ -212,7 +224,7 @@ class ProcessHandle:
             return False
         if not self._remains:
             return True
-        _reap_adopted(self.pid)
+        reap_adopted(self.pid)
         # Dead ones that nobody reaps keep the group's number, and do nothing else.
         if not self._signal_rest(0) or not living_members(self.pid, None):
             self._remains = False
@@ -299,11 +311,27 @@ def _can_signal_groups() -> bool:
     return _kernel.signals_groups
 
 
-def _reap_adopted(group: int) -> None:
-    """Reap those of a group that came to us as orphans; see `adopt_orphans`."""
+def reap_adopted(group: int) -> None:
+    """Reap those of a group that came to us as orphans; see `adopt_orphans`.
+
+    Args:
+        group: Of a child of ours, which is reaped in its own place.
+    """
+    look = os.WEXITED | os.WNOHANG | os.WNOWAIT
     with contextlib.suppress(ChildProcessError):
-        while os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG) is not None:
-            pass
+        while (dead := os.waitid(os.P_PGID, group, look)) is not None:
+            if dead.si_pid == group and group in _running:
+                return
+            os.waitid(os.P_PID, dead.si_pid, os.WEXITED | os.WNOHANG)
+
+
+def with_group() -> list[int]:
+    """List the groups of children that may have members left.
+
+    Returns:
+        The groups.
+    """
+    return [handle.pid for handle in _leaders if not handle.is_empty]
 
 
 def running() -> list["ProcessHandle"]:

@@ -1,0 +1,52 @@
+"""What children leave behind comes to us, where we ask for it."""
+
+import os
+from pathlib import Path
+
+from sumida import sleep
+from sumida.process import Command, adopt_orphans
+from tests.process.support import zombies
+from tests.support import Run
+
+
+def parent_of(pid: int) -> int:
+    """Ask the kernel."""
+    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    return int(stat.rpartition(b")")[2].split()[1])
+
+
+def test_orphans_become_ours_and_are_reaped(run: Run) -> None:
+    """Also while the child's block is open."""
+
+    async def main() -> tuple[int, int]:
+        command = Command("sh", "-c", "(sleep 1000; true) & echo $!; exit 3")
+        with adopt_orphans(), adopt_orphans():
+            async with command.stdout("pipe").spawn() as child:
+                assert child.stdout is not None
+                orphan = int(await child.stdout.read_line())
+                await child.wait()
+                parent = parent_of(orphan)
+                child.terminate()
+                while orphan in zombies() or not child.is_gone:
+                    await sleep(0.001)
+        return parent, os.getpid()
+
+    parent, we = run(main)
+    assert parent == we
+    assert zombies() == []
+
+
+def test_without_it_they_are_given_to_another(run: Run) -> None:
+    """And after the block it is as before."""
+
+    async def main() -> int:
+        with adopt_orphans():
+            pass
+        command = Command("sh", "-c", "sleep 1000 & echo $!; exit 3").stdout("pipe")
+        async with command.spawn() as child:
+            assert child.stdout is not None
+            orphan = int(await child.stdout.read_line())
+            await child.wait()
+            return parent_of(orphan)
+
+    assert run(main) != os.getpid()
