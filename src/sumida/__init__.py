@@ -1,7 +1,8 @@
 """Building blocks for event-driven systems on asyncio, with Tokio's semantics.
 
 The names that most programs need; each is loaded when it is first used. The rooms
-have the rest: `sumida.runtime`, `sumida.channels`, `sumida.sync`, `sumida.testing`.
+have the rest: `sumida.runtime`, `sumida.channels`, `sumida.sync`, `sumida.net`,
+`sumida.io`, `sumida.process`, `sumida.testing`.
 """
 
 from importlib import import_module
