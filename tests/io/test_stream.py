@@ -5,8 +5,6 @@ import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import sumida
 from sumida import select
@@ -18,9 +16,8 @@ from sumida.errors import (
     IncompleteReadError,
     LimitExceededError,
 )
-from sumida.io import DuplexStream, Stream, duplex
+from sumida.io import Stream, duplex
 from sumida.testing import run_paused, turns
-from sumida.testing.cancel import Outcome, cancel_everywhere
 from tests.support import Run
 
 
@@ -148,7 +145,7 @@ def test_bad_arguments_are_refused_at_the_call(
     async def main() -> None:
         a, b = duplex()
         async with a, b:
-            with pytest.raises(ValueError, match="not|must"):
+            with pytest.raises(ValueError, match=r"not|must"):
                 call(a)
             with pytest.raises(ValueError, match="read_timeout must be more than 0"):
                 a.read_timeout = 0
@@ -399,9 +396,8 @@ def test_leaving_the_block_by_an_error_closes(run: Run) -> None:
         a, b = duplex(10)
         with pytest.raises(KeyError):
             async with a:
-                async with asyncio.timeout(None):
-                    a._engine.write(b"x" * 100)
-                    raise KeyError
+                a._engine.write(b"x" * 100)
+                raise KeyError
         await turns()
         with pytest.raises(Disconnected):
             while await b.read():
@@ -449,101 +445,3 @@ def test_a_repr_tells_the_state(run: Run) -> None:
         "<Read from DuplexStream>",
         "<Engine of DuplexStream, closed, 0 bytes to read>",
     ]
-
-
-class Reading:
-    """A world in which one task reads, and what it did not take is there."""
-
-    def __init__(self, call: Callable[[DuplexStream], Awaitable[object]]) -> None:
-        self.a, self.b = duplex()
-        self.call = call
-        self.sent = 0
-
-    async def subject(self) -> object:
-        """Read."""
-        return await self.call(self.b)
-
-    def wakes(self) -> list[Callable[[], object]]:
-        """Send a line."""
-
-        def send() -> None:
-            self.sent += 8
-            self.a._engine.write(b"a line;\n")
-
-        return [send]
-
-    async def check(self, outcome: Outcome) -> None:
-        """Find all of it taken, or none."""
-        await turns()
-        taken = 8 if outcome.returned else 0
-        assert self.b.buffered == self.sent - taken, outcome
-        self.a.abort()
-        self.b.abort()
-        await turns()
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda stream: stream.read(),
-        lambda stream: stream.read_exact(8),
-        lambda stream: stream.read_until(b"\n"),
-        lambda stream: stream.read_line(),
-        lambda stream: stream.read_u64(),
-        lambda stream: select(stream.read_line(), sumida.sleep(1e6)),
-    ],
-)
-def test_reads_are_cancel_safe(
-    run: Run, call: Callable[[DuplexStream], Awaitable[object]]
-) -> None:
-    """Wherever a cancel strikes, all was taken and returned, or nothing."""
-
-    async def main() -> int:
-        return await cancel_everywhere(lambda: Reading(call))
-
-    assert run(main) > 5
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    pieces=st.lists(st.binary(min_size=1, max_size=40), max_size=12),
-    calls=st.lists(
-        st.one_of(
-            st.tuples(st.just("read"), st.integers(1, 50)),
-            st.tuples(st.just("exact"), st.integers(0, 50)),
-            st.tuples(st.just("line"), st.just(0)),
-        ),
-        max_size=20,
-    ),
-)
-def test_no_byte_is_lost_or_doubled(
-    pieces: list[bytes], calls: list[tuple[str, int]]
-) -> None:
-    """Whatever the pieces in which it comes, and the calls by which it is taken."""
-
-    async def main() -> bytes:
-        a, b = duplex(64)
-        async with a, b:
-
-            async def write() -> None:
-                for piece in pieces:
-                    await a.write_all(piece)
-                await a.shutdown()
-
-            writing = asyncio.create_task(write())
-            taken = []
-            for kind, count in calls:
-                try:
-                    if kind == "read":
-                        taken.append(await b.read(count))
-                    elif kind == "exact":
-                        taken.append(await b.read_exact(count))
-                    else:
-                        taken.append(await b.read_line())
-                except IncompleteReadError as error:
-                    taken.append(error.partial)
-            taken.append(await b.read_to_end())
-            await writing
-            return b"".join(taken)
-
-    assert asyncio.run(main()) == b"".join(pieces)
