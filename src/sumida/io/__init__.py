@@ -4,6 +4,9 @@ What every stream of bytes can do, copying between two of them, and a connection
 memory; sockets are in `sumida.net`.
 """
 
+from sumida.io.bufreader import BufReader
+from sumida.io.bufstream import BufStream
+from sumida.io.bufwriter import BufWriter
 from sumida.io.chunks import Chunks, read_chunks
 from sumida.io.copying import CopyCounts, copy, copy_bidirectional
 from sumida.io.directories import Entries, Entry, read_dir, walk
@@ -37,6 +40,9 @@ from sumida.io.watching import Watch, watch
 from sumida.io.whole import read, read_text, write, write_atomic
 
 __all__ = (
+    "BufReader",
+    "BufStream",
+    "BufWriter",
     "Chunks",
     "CopyCounts",
     "DuplexStream",
