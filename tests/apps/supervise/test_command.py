@@ -16,6 +16,10 @@ import pytest
 from sumida.apps.supervise.command import Reader, wants_color
 from tests.apps.supervise.stage import alive
 
+ROOT = Path(__file__).parents[3]
+# The folder in which it is started is another than this.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+COMMAND = (sys.executable, "-m", "sumida", "supervise")
 HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
 LOOPS = [
     pytest.param("--asyncio", id="asyncio"),
@@ -39,10 +43,10 @@ class Program:
     """
 
     def __init__(self, folder: Path, *arguments: str | None) -> None:
-        words = [sys.executable, "-m", "sumida", "supervise"]
         self.process = subprocess.Popen(  # noqa: S603  # this interpreter
-            [*words, *(word for word in arguments if word is not None)],
+            [*COMMAND, *(word for word in arguments if word is not None)],
             cwd=folder,
+            env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -265,9 +269,10 @@ def test_who_reads_no_more_ends_it(bench: Bench) -> None:
 def test_people_read_prefixed_lines(tmp_path: Path) -> None:
     """Without colours where it is no terminal; a Procfile is found by itself."""
     (tmp_path / "Procfile").write_text("one: echo hello\ntwo: printf 'no end'\n")
-    result = subprocess.run(
-        [sys.executable, "-m", "sumida", "supervise"],
+    result = subprocess.run(  # noqa: S603  # this interpreter
+        COMMAND,
         cwd=tmp_path,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -288,12 +293,12 @@ def test_a_terminal_gets_colours_unless_it_wants_none(
     """As https://no-color.org has it."""
     (tmp_path / "Procfile").write_text("one: echo hello\n")
     ours, theirs = os.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "sumida", "supervise"],
+    with subprocess.Popen(  # noqa: S603  # this interpreter
+        COMMAND,
         cwd=tmp_path,
         stdin=subprocess.DEVNULL,
         stdout=theirs,
-        env={**os.environ, "NO_COLOR": no_color, "TERM": "xterm"},
+        env={**ENVIRONMENT, "NO_COLOR": no_color, "TERM": "xterm"},
     ) as process:
         os.close(theirs)
         out = b""
@@ -325,9 +330,10 @@ def test_a_wrong_file_is_refused_in_one_line(
     """Before anything is started, with the exit code 2 and no traceback."""
     if text is not None:
         (tmp_path / "Procfile").write_text(text)
-    result = subprocess.run(
-        [sys.executable, "-m", "sumida", "supervise"],
+    result = subprocess.run(  # noqa: S603  # this interpreter
+        COMMAND,
         cwd=tmp_path,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -342,9 +348,10 @@ def test_a_wrong_file_is_refused_in_one_line(
 def test_check_shows_the_order_and_starts_nothing(bench: Bench) -> None:
     """For a hook before a commit."""
     bench.write(THREE)
-    result = subprocess.run(
-        [sys.executable, "-m", "sumida", "supervise", "--check", "all.toml"],
+    result = subprocess.run(  # noqa: S603  # this interpreter
+        [*COMMAND, "--check", "all.toml"],
         cwd=bench.folder,
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,

@@ -22,8 +22,8 @@ PLAIN = TextForm(("db", "web-1"), is_colored=False)
 
 def test_lines_have_a_prefix_of_one_width() -> None:
     """So that they stand below each other; events have the name of the program."""
-    assert PLAIN.line("db", "stdout", "up") == "db     | up"
-    assert PLAIN.line("web-1", "stderr", "up") == "web-1  | up"
+    assert PLAIN.lines("db", "stdout", ["up"]) == "db     | up"
+    assert PLAIN.lines("web-1", "stderr", ["up"]) == "web-1  | up"
     assert PLAIN.event(Event("started", "started", "db")) == "sumida | db started"
     assert PLAIN.event(Event("end", "all is over")) == "sumida | all is over"
 
@@ -32,9 +32,9 @@ def test_each_process_has_a_colour_of_its_own() -> None:
     """One that comes later has the next; the text itself has none."""
     form = TextForm(("db", "web"), is_colored=True)
 
-    assert form.line("db", "stdout", "up") == "\x1b[36mdb     | \x1b[0mup"
-    assert form.line("web", "stdout", "up") == "\x1b[33mweb    | \x1b[0mup"
-    assert form.line("new", "stdout", "up") == "\x1b[32mnew    | \x1b[0mup"
+    assert form.lines("db", "stdout", ["up"]) == "\x1b[36mdb     | \x1b[0mup"
+    assert form.lines("web", "stdout", ["up"]) == "\x1b[33mweb    | \x1b[0mup"
+    assert form.lines("new", "stdout", ["up"]) == "\x1b[32mnew    | \x1b[0mup"
     assert form.event(Event("end", "bye")) == "\x1b[1msumida | bye\x1b[0m"
 
 
@@ -42,12 +42,12 @@ def test_a_colour_that_a_process_leaves_on_ends_with_its_line() -> None:
     """It does not run on into the line of another."""
     form = TextForm(("db",), is_colored=True)
 
-    assert form.line("db", "stdout", "\x1b[31mred").endswith("\x1b[31mred\x1b[0m")
+    assert form.lines("db", "stdout", ["\x1b[31mred"]).endswith("\x1b[31mred\x1b[0m")
 
 
 def test_json_has_one_object_a_line() -> None:
     """With the facts, and with whatever the text is made of."""
-    line = json.loads(JsonForm().line("db", "stderr", 'a "b"\n\x1b[0m ü \\xff'))
+    line = json.loads(JsonForm().lines("db", "stderr", ['a "b"\n\x1b[0m ü \\xff']))
     event = json.loads(
         JsonForm().event(Event("exited", "exited with 3", "db", {"code": 3}))
     )
@@ -68,7 +68,7 @@ def test_everything_is_written_in_order(run: Run) -> None:
         async with JoinSet[None]() as tasks:
             tasks.spawn(output.run())
             for number in range(1000):
-                await output.line("db", "stdout", f"{number}")
+                await output.lines("db", "stdout", [f"{number}"])
                 if number % 100 == 0:
                     output.tell(Event("mark", f"{number}"))
             output.close()
@@ -95,7 +95,7 @@ def test_a_terminal_that_stands_still_stops_the_lines_and_nothing_else(
 
     async def lines(output: Output) -> None:
         for _ in range(100):
-            await output.line("db", "stdout", "x" * 100)
+            await output.lines("db", "stdout", ["x" * 100])
 
     async def main() -> tuple[bool, int]:
         output = Output(write, PLAIN, max_waiting=1000)
@@ -132,7 +132,7 @@ def test_a_reader_that_is_gone_ends_the_writing_not_the_loop(run: Run) -> None:
         async with JoinSet[None]() as tasks:
             tasks.spawn(output.run())
             for _ in range(100):
-                await output.line("db", "stdout", "x" * 100)
+                await output.lines("db", "stdout", ["x" * 100])
             await output.broken.cancelled()
             output.close()
         os.close(writer)
@@ -153,7 +153,7 @@ def test_after_the_end_nothing_is_taken(run: Run) -> None:
         output.close()
         await output.run()
         for _ in range(10):
-            await output.line("db", "stdout", "late")
+            await output.lines("db", "stdout", ["late"])
         output.tell(Event("late", "late"))
         return written
 
@@ -191,8 +191,8 @@ class LineWorld:
 
     async def subject(self) -> None:
         """Fill the room, then write the line that has to wait."""
-        await self.output.line("db", "stdout", "x" * 90)
-        await self.output.line("db", "stdout", "second")
+        await self.output.lines("db", "stdout", ["x" * 90])
+        await self.output.lines("db", "stdout", ["second"])
 
     def wakes(self) -> Sequence[Callable[[], object]]:
         """Give room, as if the first line had been written."""

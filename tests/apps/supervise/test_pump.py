@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 
 from sumida import CancellationToken, JoinSet
 from sumida.apps.supervise.output import Event, Output, StreamName
@@ -14,12 +15,12 @@ class Heard:
     """A form that keeps what it shows."""
 
     def __init__(self) -> None:
-        self.lines: list[tuple[str, str, str]] = []
+        self.kept: list[tuple[str, str, str]] = []
 
-    def line(self, process: str, stream: StreamName, text: str) -> str:
-        """Keep a line."""
-        self.lines.append((process, stream, text))
-        return text
+    def lines(self, process: str, stream: StreamName, texts: Sequence[str]) -> str:
+        """Keep lines."""
+        self.kept += [(process, stream, text) for text in texts]
+        return "\n".join(texts)
 
     def event(self, event: Event) -> str:
         """Show an event."""
@@ -51,7 +52,7 @@ def test_every_line_is_told_first_and_then_written(run: Run) -> None:
     heard, told = run(pump, "seq 3000; printf end", False)
 
     assert told == [*(str(number) for number in range(1, 3001)), "end"]
-    assert heard.lines == [("x", "stdout", line) for line in told]
+    assert heard.kept == [("x", "stdout", line) for line in told]
 
 
 def test_what_is_in_the_pipe_at_the_end_is_read(run: Run) -> None:

@@ -39,13 +39,26 @@ class Lines:
             The lines that are whole now, without their ends, and the pieces of one
             that is too long.
         """
-        *whole, rest = data.split(b"\n")
-        lines: list[str] = []
-        for part in whole:
-            self._extend(part, lines)
-            # After a piece of exactly the limit there is no empty line.
-            lines.append(self._take(len(self._rest)))
-        self._extend(rest, lines)
+        end = data.rfind(b"\n")
+        if end < 0:
+            lines: list[str] = []
+            self._extend(data, lines)
+            return lines
+        whole = bytes(self._rest) + data[:end]
+        self._rest.clear()
+        parts = whole.split(b"\n")
+        if max(map(len, parts)) <= self._limit:
+            # All at once. A line feed is never a part of another character.
+            lines = readable(whole).split("\n")
+            if b"\r" in whole:
+                lines = [line.removesuffix("\r") for line in lines]
+        else:
+            lines = []
+            for part in parts:
+                self._extend(part, lines)
+                # After a piece of exactly the limit there is no empty line.
+                lines.append(self._take(len(self._rest)))
+        self._extend(data[end + 1 :], lines)
         return lines
 
     def finish(self) -> list[str]:

@@ -8,7 +8,7 @@ bound, and when that is full the processes wait, as they would on the terminal i
 import json
 import os
 import select as polling
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,13 +72,16 @@ class Event:
 class Form(Protocol):
     """How lines and events look."""
 
-    def line(self, process: str, stream: StreamName, text: str) -> str:
-        """Show a line of a process."""
+    def lines(self, process: str, stream: StreamName, texts: Sequence[str]) -> str:
+        """Show lines of a process, with a line feed between two."""
         ...
 
     def event(self, event: Event) -> str | None:
         """Show an event, or nothing."""
         ...
+
+
+_encode_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _now() -> str:
@@ -92,27 +95,22 @@ class JsonForm:
 
     __slots__ = ()
 
-    def line(self, process: str, stream: StreamName, text: str) -> str:
-        """Show a line of a process.
+    def lines(self, process: str, stream: StreamName, texts: Sequence[str]) -> str:
+        """Show lines of a process.
 
         Args:
             process: Its name.
-            stream: Where it wrote it.
-            text: What it wrote.
+            stream: Where it wrote them.
+            texts: What it wrote.
 
         Returns:
-            An object of the event `line`.
+            Objects of the event `line`.
         """
-        return json.dumps(
-            {
-                "time": _now(),
-                "event": "line",
-                "process": process,
-                "stream": stream,
-                "text": text,
-            },
-            ensure_ascii=False,
+        head = _encode_json(
+            {"time": _now(), "event": "line", "process": process, "stream": stream}
         )
+        head = f'{head.removesuffix("}")}, "text": '
+        return "\n".join([f"{head}{_encode_json(text)}}}" for text in texts])
 
     def event(self, event: Event) -> str:
         """Show an event.
@@ -124,7 +122,7 @@ class JsonForm:
             An object with its kind, its process and its facts.
         """
         head = {"time": _now(), "event": event.kind, "process": event.process}
-        return json.dumps({**head, **event.facts, "text": event.text})
+        return _encode_json({**head, **event.facts, "text": event.text})
 
 
 @final
@@ -152,25 +150,27 @@ class TextForm:
         # One that comes by a reload has the next colour.
         return self._colors.setdefault(name, _COLORS[len(self._colors) % len(_COLORS)])
 
-    def line(self, process: str, stream: StreamName, text: str) -> str:
-        """Show a line of a process.
+    def lines(self, process: str, stream: StreamName, texts: Sequence[str]) -> str:
+        """Show lines of a process.
 
         Args:
             process: Its name.
-            stream: Where it wrote it; not shown.
-            text: What it wrote.
+            stream: Where it wrote them; not shown.
+            texts: What it wrote.
 
         Returns:
-            The prefix and the text.
+            For each the prefix and the text.
         """
         del stream
         self._width = max(self._width, len(process))
         prefix = f"{process:{self._width}} | "
         if not self._is_colored:
-            return prefix + text
+            return "\n".join([prefix + text for text in texts])
+        prefix = f"{_ESCAPE}{self._color(process)}m{prefix}{_RESET}"
         # What the process coloured and did not end must not run on into the next.
-        end = _RESET if _ESCAPE in text else ""
-        return f"{_ESCAPE}{self._color(process)}m{prefix}{_RESET}{text}{end}"
+        return "\n".join(
+            [f"{prefix}{text}{_RESET if _ESCAPE in text else ''}" for text in texts]
+        )
 
     def event(self, event: Event) -> str | None:
         """Show an event.
@@ -253,18 +253,20 @@ class Output:
                 self._tx.send((self._encode(text), 0))
                 self._events += 1
 
-    async def line(self, process: str, stream: StreamName, text: str) -> None:
-        """Write a line of a process, waiting while too much waits already.
+    async def lines(
+        self, process: str, stream: StreamName, texts: Sequence[str]
+    ) -> None:
+        """Write lines of a process, waiting while too much waits already.
 
         Args:
             process: Its name.
-            stream: Where it wrote it.
-            text: What it wrote.
+            stream: Where it wrote them.
+            texts: What it wrote; a few at a time, as they are shown in one go.
 
         Cancel safety:
             Safe: a cancelled call has written nothing.
         """
-        data = self._encode(self._form.line(process, stream, text))
+        data = self._encode(self._form.lines(process, stream, texts))
         size = min(len(data), self._max)
         permit = await self._room.acquire(size)
         try:
@@ -272,7 +274,7 @@ class Output:
         except Closed:
             permit.release()
         else:
-            # The room is given back when the line is written.
+            # The room is given back when the lines are written.
             permit.forget()
 
     @staticmethod
