@@ -150,7 +150,7 @@ def test_bad_arguments_are_refused_at_the_call(
             with pytest.raises(ValueError, match="read_timeout must be more than 0"):
                 a.read_timeout = 0
             with pytest.raises(TypeError, match="must be bytes, not str"):
-                await a.write_all("text")  # type: ignore[arg-type]
+                await a.write_all("text")  # type: ignore[arg-type]  # on purpose
 
     asyncio.run(main())
 

@@ -22,7 +22,7 @@ LOCAL = "127.0.0.1"
 async def pair(listener: TcpListener, **options: bool) -> tuple[TcpStream, TcpStream]:
     """Connect a client to a listener."""
     accepting = asyncio.create_task(_accept(listener))
-    client = await TcpStream.connect(LOCAL, listener.port, **options)  # type: ignore[arg-type]
+    client = await TcpStream.connect(LOCAL, listener.port, **options)  # type: ignore[arg-type]  # a dict
     return client, await accepting
 
 
@@ -67,7 +67,7 @@ def test_options_reach_the_socket(run: Run) -> None:
                 assert client.nodelay
         for option in ("send_buffer", "receive_buffer"):
             with pytest.raises(ValueError, match=f"{option} must be 1 byte or more"):
-                await TcpStream.connect(LOCAL, 1, **{option: 0})  # type: ignore[arg-type]
+                await TcpStream.connect(LOCAL, 1, **{option: 0})  # type: ignore[arg-type]  # a dict
         with pytest.raises(ValueError, match="linger"):
             await TcpStream.connect(LOCAL, 1, linger=-1)
         with pytest.raises(ValueError, match="connect_timeout"):
@@ -381,7 +381,7 @@ def test_an_end_without_notice_is_no_end(run: Run) -> None:
                 await client.write_all(b"half a mess")
                 await client.flush()
                 client.abort()
-                with pytest.raises(Disconnected, match="close_notify|reset"):
+                with pytest.raises(Disconnected, match=r"close_notify|reset"):
                     await server.read_to_end()
 
     run(main)

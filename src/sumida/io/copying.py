@@ -34,7 +34,11 @@ class Readable(Protocol):
     """What `copy` reads from: a stream, a half, a file."""
 
     def read(self, limit: int) -> Awaitable[bytes]:
-        """Give up to `limit` bytes; none at the end."""
+        """Give up to `limit` bytes; none at the end.
+
+        Cancel safety:
+            Safe: as `Stream.read`.
+        """
         ...
 
 
@@ -42,7 +46,11 @@ class Writable(Protocol):
     """What `copy` writes to."""
 
     def write_all(self, data: bytes) -> Awaitable[object]:
-        """Write all of `data`."""
+        """Write all of `data`.
+
+        Cancel safety:
+            Not safe: as `Stream.write_all`.
+        """
         ...
 
 
