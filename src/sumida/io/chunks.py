@@ -16,7 +16,7 @@ from typing import Final, Self, final
 from sumida.errors import BusyError
 from sumida.io._handle import Handle, read_block
 from sumida.io._offload import acquire
-from sumida.io.opening import open_raw
+from sumida.io._raw import open_raw
 
 __all__ = ("CHUNK_SIZE", "Chunks", "read_chunks")
 

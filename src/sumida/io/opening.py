@@ -1,7 +1,6 @@
 """Open a file: see `sumida.io.files` for what can be done with it then."""
 
 import os
-import stat
 from functools import partial
 from io import FileIO
 from os import PathLike
@@ -9,9 +8,10 @@ from typing import Final, Literal, TypeAlias
 
 from sumida.io._handle import Handle
 from sumida.io._offload import acquire
+from sumida.io._raw import open_raw
 from sumida.io.files import File
 
-__all__ = ("Mode", "open", "open_raw")
+__all__ = ("Mode", "open")
 
 Mode: TypeAlias = Literal["r", "r+", "w", "w+", "a", "a+", "x", "x+"]
 """As those of the built-in `open`; a file is always one of bytes."""
@@ -56,38 +56,3 @@ async def open(  # noqa: A001  # as the built-in, for what does the same
     text = os.fspath(path)
     raw = await acquire(partial(open_raw, text, mode, permissions), FileIO.close)
     return File(Handle(raw, f"File {text!r}", text))
-
-
-def open_raw(path: str, mode: str, permissions: int) -> FileIO:
-    """Open a file; on a thread.
-
-    Args:
-        path: Its path.
-        mode: As for `open`.
-        permissions: As for `open`.
-
-    Returns:
-        The descriptor, which blocks.
-
-    Raises:
-        ValueError: It is a FIFO.
-    """
-
-    def opener(name: str, flags: int) -> int:
-        # Or opening a FIFO would wait for its other end, for ever perhaps.
-        fd = os.open(name, flags | os.O_NONBLOCK, permissions)
-        try:
-            _refuse_fifo(fd, name)
-            # The description is our own: nobody else sees its flags.
-            os.set_blocking(fd, True)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
-
-    return FileIO(path, mode, opener=opener)
-
-
-def _refuse_fifo(fd: int, path: str) -> None:
-    if stat.S_ISFIFO(os.fstat(fd).st_mode):
-        raise ValueError(f"{path} is a FIFO; use open_receiver() or open_sender()")

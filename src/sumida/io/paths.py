@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from sumida.io._offload import off_loop
-from sumida.io.whole import telling_full
+from sumida.io._raw import telling_full
 
 __all__ = (
     "copy_file",

@@ -8,39 +8,21 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Final
 
 from sumida.io._checks import freeze
-from sumida.io._handle import raise_told, read_fully, write_fully
+from sumida.io._handle import read_fully, write_fully
 from sumida.io._offload import off_loop
+from sumida.io._raw import open_raw, telling_full
 from sumida.io._writing import Data
-from sumida.io.opening import open_raw
 from sumida.runtime.blocking import blocking_cancelled
 
-__all__ = ("read", "read_text", "telling_full", "write", "write_atomic")
+__all__ = ("read", "read_text", "write", "write_atomic")
 
 _ALL: Final = 1 << 62
 """More bytes than any file has."""
-
-
-@contextmanager
-def telling_full(path: str) -> Iterator[None]:
-    """Give the error of a full disk its type, inside the block.
-
-    Args:
-        path: The file.
-
-    Yields:
-        Nothing.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise_told(error, path)
 
 
 async def read(path: str | PathLike[str]) -> bytes:
