@@ -437,6 +437,8 @@ class _Receive(QueuedOperation[tuple[bytes, Address]]):
                 f"two tasks receive from {owner!r} at once", "let one task receive"
             )
         waiter = QueuedOperation.arm(self, future)
+        # Late is what this wait is, not one that lost a `select` before.
+        self._is_late = False
         if owner._read_timeout is not None:
             loop = future.get_loop()
             self._timer = loop.call_later(owner._read_timeout, self._be_late)
