@@ -15,7 +15,7 @@ from harness import Row, best_of, show
 
 from sumida.process import Command
 
-SPAWNS: Final = 40
+SPAWNS: Final = 10
 AT_ONCE: Final = 40
 SIZE: Final = 256 << 20
 
@@ -96,7 +96,7 @@ def rows_on(name: str, run: Runner) -> list[Row]:
     peer = f"asyncio on {name}"
     rows = []
     for case, pair, count, rounds, unit, scale, floor in (
-        ("spawn and wait", (spawn_in_turn, asyncio_in_turn), SPAWNS, 15, "us", 1e3, 1),
+        ("spawn and wait", (spawn_in_turn, asyncio_in_turn), SPAWNS, 60, "us", 1e3, 1),
         ("40 at once", (spawn_at_once, asyncio_at_once), AT_ONCE, 9, "us", 1e3, None),
         ("output of 256 MiB", (output, communicate), 1, 5, "ms", 1e6, 1),
     ):

@@ -27,7 +27,7 @@ def test_only_code_0_is_a_success() -> None:
     """What failed is raised where it is asked for, with what it complained of."""
     ExitStatus(0).check()
     with pytest.raises(ExitError, match="tar ended with exit code 2: no such file"):
-        ExitStatus(2).check("tar", b"no such file\n")
+        ExitStatus(2).check("tar", "no such file")
     with pytest.raises(ExitError, match="the child ended with SIGKILL"):
         ExitStatus(None, signal.SIGKILL).check()
 

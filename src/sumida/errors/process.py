@@ -49,7 +49,7 @@ class ExitError(SumidaError):
         stderr: As above.
     """
 
-    def __init__(self, command: str, status: str, stderr: bytes = b"") -> None:
+    def __init__(self, command: str, status: str, stderr: str = "") -> None:
         super().__init__(command, status, stderr)
         self.command = command
         self.status = status
@@ -57,8 +57,7 @@ class ExitError(SumidaError):
 
     def __str__(self) -> str:
         head = f"{self.command} ended with {self.status}"
-        said = self.stderr.decode("utf-8", "replace").strip()
-        return f"{head}: {said}" if said else head
+        return f"{head}: {self.stderr}" if self.stderr else head
 
 
 @final

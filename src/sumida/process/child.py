@@ -173,6 +173,9 @@ class Child:
 
         Raises:
             ValueError: `limit` is less than 1.
+
+        Cancel safety:
+            Safe: it does not wait, and what it gives takes whole lines only.
         """
         if limit < 1:
             raise ValueError(f"limit must be 1 byte or more, not {limit}")

@@ -8,9 +8,10 @@ from typing import Literal, final
 
 from sumida.errors import MisuseError
 from sumida.io.stream import READ_TO_END_LIMIT
+from sumida.process._collect import collect
 from sumida.process._options import Group, Options, Stdio
 from sumida.process.child import Child
-from sumida.process.output import Output, collect
+from sumida.process.output import Output
 from sumida.process.pipeline import Pipeline
 from sumida.process.status import ExitStatus
 

@@ -15,16 +15,16 @@ from typing import Literal, Self, final
 from sumida.errors import MisuseError
 from sumida.io.stream import READ_TO_END_LIMIT
 from sumida.operation import PENDING, Operation, Pending
+from sumida.process._collect import Collector
 from sumida.process._handle import ProcessHandle, WaitForExit
 from sumida.process._joint import JointOperation
 from sumida.process._options import Options
 from sumida.process.child import Child
-from sumida.process.output import Collector
 from sumida.process.status import ExitStatus
 from sumida.process.streams import PipeReader, PipeWriter
 from sumida.runtime.joinset import JoinSet
 
-__all__ = ("Pipeline", "PipelineOutput", "RunningPipeline")
+__all__ = ("Pipeline", "PipelineOutput", "RunningPipeline", "SpawningPipeline")
 
 
 @final

@@ -33,7 +33,7 @@ _SETTLE: Final = 0.1
 """How long a function may take to end after it was cancelled, in seconds, before the
 next phase begins without it."""
 
-Function = Callable[[], Awaitable[object] | None]
+_Function = Callable[[], Awaitable[object] | None]
 
 
 @final
@@ -62,7 +62,7 @@ class ShutdownStep:
     )
 
     def __init__(
-        self, phases: "Phases", phase: str, fn: Function, deadline: float
+        self, phases: "Phases", phase: str, fn: _Function, deadline: float
     ) -> None:
         self._phases = phases
         self._fn = fn
@@ -174,7 +174,7 @@ class Phases:
         return [f"shutdown: {step}" for step in self]
 
     def add(
-        self, phase: str, fn: Function, *, deadline: float, before: str | None = None
+        self, phase: str, fn: _Function, *, deadline: float, before: str | None = None
     ) -> ShutdownStep:
         """Add a function to a phase.
 

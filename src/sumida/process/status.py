@@ -54,7 +54,7 @@ class ExitStatus:
             return _SIGNALLED + self.signal
         return 255 if self.code is None else self.code
 
-    def check(self, command: str = "the child", stderr: bytes = b"") -> None:
+    def check(self, command: str = "the child", stderr: str = "") -> None:
         """Raise unless it was a success.
 
         Args:
