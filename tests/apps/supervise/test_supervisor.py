@@ -5,15 +5,18 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from sumida import CancellationToken, JoinSet
 from sumida.apps.supervise import supervisor as module
-from sumida.apps.supervise.output import Output, TextForm
+from sumida.apps.supervise.lifecycle import FAULT
+from sumida.apps.supervise.output import Output, StreamName, TextForm
 from sumida.apps.supervise.settings import ExitPolicy, LineReady, ProcessFile
 from sumida.apps.supervise.supervisor import Supervisor
+from sumida.testing import turns
 from tests.apps.supervise.stage import QUICK, Stage, shell_of, zombies
 from tests.support import Run
 
@@ -283,6 +286,64 @@ def test_a_cancel_kills_every_group_at_once(run: Run) -> None:
     assert zombies(os.getpid()) == []
 
 
+def test_a_cancel_at_any_moment_leaves_nobody(run: Run) -> None:
+    """While it starts, waits for readiness, runs, starts again."""
+
+    async def main(turns_before: int) -> Stage:
+        stage = Stage()
+        file = stage.file(
+            shell_of("x", "echo up; exec sleep 1000", ready=UP),
+            shell_of("y", "exit 1", restart="on-failure", back_off=QUICK),
+            shell_of("z", FOREVER, depends_on=("x",)),
+        )
+        async with JoinSet[None]() as tasks:
+            tasks.spawn(stage.output.run())
+            task = asyncio.create_task(Supervisor(file, stage.output).run(stage.stop))
+            if turns_before < 20:
+                await turns(turns_before)
+            else:
+                while len(stage.log) < turns_before - 20:
+                    await asyncio.sleep(0.001)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            stage.close()
+        return stage
+
+    for turns_before in range(32):
+        stage = run(main, turns_before)
+
+        assert stage.left() == []
+    assert zombies(os.getpid()) == []
+
+
+def test_a_fault_of_the_program_itself_is_told_and_raised(run: Run) -> None:
+    """It costs its process, and does not pass for an exit of that."""
+
+    async def main() -> Stage:
+        stage = FaultyStage("first-failure")
+        with pytest.raises(ExceptionGroup) as raised:
+            async with stage.runs(shell_of("x", "echo up; exec sleep 1000")):
+                pass
+        assert raised.group_contains(ZeroDivisionError)
+        return stage
+
+    stage = run(main)
+    failed = next(seen for seen in stage.log if seen.kind == "failed")
+
+    assert "ZeroDivisionError" in failed.text
+    assert failed.facts["code"] == FAULT
+    assert stage.left() == []
+
+
+class FaultyStage(Stage):
+    """One whose form has a fault."""
+
+    def lines(self, process: str, stream: StreamName, texts: Sequence[str]) -> str:
+        """Fail."""
+        return f"{1 // 0}"
+
+
 def test_a_terminal_that_stands_still_does_not_hold_up_the_stop(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,7 +351,7 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_stop(
     monkeypatch.setattr(module, "FLUSH", 0.1)
     goes_on = threading.Event()
 
-    async def main() -> tuple[int, list[int]]:
+    async def main() -> tuple[int, list[int], bool]:
         goes_on.clear()
         stage = Stage()
         output = Output(
@@ -303,7 +364,8 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_stop(
         stop = CancellationToken()
         async with JoinSet[int | None]() as tasks:
             tasks.spawn(output.run())
-            run = tasks.spawn(Supervisor(file, output).run(stop))
+            supervisor = Supervisor(file, output)
+            run = tasks.spawn(supervisor.run(stop))
             while output._room.available_permits > 100 or len(stage.left()) < 2:
                 await asyncio.sleep(0.01)
             stop.cancel()
@@ -312,12 +374,13 @@ def test_a_terminal_that_stands_still_does_not_hold_up_the_stop(
             goes_on.set()
             output.close()
         assert code is not None
-        return code, left
+        return code, left, supervisor.is_cut
 
-    code, left = run(main)
+    code, left, is_cut = run(main)
 
     assert code == 0
     assert left == []
+    assert is_cut
 
 
 def test_nobody_who_reads_is_a_reason_to_stop(run: Run) -> None:

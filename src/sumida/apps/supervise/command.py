@@ -144,6 +144,9 @@ def start(options: argparse.Namespace) -> int:
     except ValueError as error:
         sys.stderr.write(f"sumida supervise: {error}\n")
         return BAD_FILE
+    if sys.stdout is None:
+        sys.stderr.write("sumida supervise: there is no standard output; give it one\n")
+        return BAD_FILE
     if options.check:
         sys.stdout.write(_show(file))
         return 0
@@ -204,7 +207,7 @@ async def main(reader: Reader, file: ProcessFile, form: Form) -> int:
                 reloads.cancel()
             # If the terminal stands still to the end, so be it.
             with suppress(Elapsed):
-                async with timeout(FLUSH):
+                async with timeout(0 if supervisor.is_cut else FLUSH):
                     await writer
     return code
 

@@ -250,7 +250,7 @@ class Unit:
         # The child inside: on a cancel it is killed before anything is waited for.
         async with JoinSet[None]() as pumps, child:
             for pump in self._pumps(child):
-                pumps.spawn(pump.run(readiness.feed, gone))
+                pumps.spawn(_carry(pump, child, readiness, gone))
             code = await self._watched(child, readiness)
             gone.cancel()
             # Before its pipes are closed: what it has written last is still in them.
@@ -330,6 +330,17 @@ class Unit:
             self._tell("stopped", text, killed=True)
         else:
             self._tell("stopped", "has stopped", killed=False)
+
+
+async def _carry(
+    pump: Pump, child: Child, readiness: Readiness, gone: CancellationToken
+) -> None:
+    try:
+        await pump.run(readiness.feed, gone)
+    except Exception:
+        # A fault of this program: nobody would read on, and the process would hang.
+        child.kill()
+        raise
 
 
 def _command_of(settings: Settings) -> Command:

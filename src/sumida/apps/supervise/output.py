@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, Literal, Protocol, TypeAlias, final
 
-from sumida import CancellationToken, spawn_blocking
+from sumida import CancellationToken
 from sumida.channels import mpsc
 from sumida.errors import Closed, Empty
+from sumida.runtime.blocking import BlockingPool
 from sumida.sync import Semaphore
 
 __all__ = (
@@ -206,6 +207,7 @@ class Output:
         "_form",
         "_lost",
         "_max",
+        "_pool",
         "_room",
         "_rx",
         "_tx",
@@ -232,6 +234,8 @@ class Output:
         self._events = 0
         self._lost = 0
         self._write = write
+        # Of its own: the end of the program does not wait for it, as it may never come.
+        self._pool = BlockingPool(1, name="sumida-output")
         self.broken = CancellationToken()
 
     def __repr__(self) -> str:
@@ -300,6 +304,7 @@ class Output:
             with suppress(Empty, Closed):
                 while True:
                     self._rx.try_recv()
+            await self._pool.shutdown(0)
 
     async def _write_batch(self, batch: list[tuple[bytes, int]]) -> None:
         data = b"".join(item for item, _ in batch)
@@ -310,7 +315,7 @@ class Output:
             data += self._encode(self._form.event(event) or "")
         if not self.broken.is_cancelled:
             try:
-                await spawn_blocking(self._write, data)
+                await self._pool.run(self._write, data)
             except OSError as error:
                 self.broken.cancel(f"the output cannot be written: {error}")
         self._events -= sum(not size for _, size in batch)

@@ -1,6 +1,5 @@
 """All processes of a file together: start, reload, stop, and the exit code."""
 
-from contextlib import suppress
 from typing import Final, final
 
 from sumida import CancellationToken, Elapsed, JoinSet, select, timeout
@@ -23,6 +22,10 @@ class Supervisor:
     Args:
         file: What to run.
         output: Where lines and events go; its `run` is the caller's task.
+
+    Attributes:
+        output: As above.
+        is_cut: Whether last lines were given up, as they could not be written.
     """
 
     __slots__ = (
@@ -33,6 +36,7 @@ class Supervisor:
         "_over",
         "_tasks",
         "_units",
+        "is_cut",
         "output",
     )
 
@@ -42,6 +46,7 @@ class Supervisor:
         self._outcome = Outcome(file.exit)
         self._over = CancellationToken()
         self._is_stopping = False
+        self.is_cut = False
         self._tasks: JoinSet[None] = JoinSet()
         # What a name means now, and all that are not gone: while a process is replaced
         # there are two of its name.
@@ -197,10 +202,12 @@ class Supervisor:
                     pass
             await self._over.cancelled()
             # All are gone; what they have said last may still wait for the terminal.
-            with suppress(Elapsed):
+            try:
                 async with timeout(FLUSH):
                     await self._tasks.join_all()
-            self._tasks.abort_all()
+            except Elapsed:
+                self.is_cut = True
+                self._tasks.abort_all()
         code = self._outcome.code
         if self.output.broken.is_cancelled:
             code = code or 1
