@@ -9,6 +9,7 @@ import pytest
 from sumida.errors import Disconnected
 from sumida.io import CopyCounts, Stream, copy_bidirectional, duplex
 from sumida.net import UnixStream
+from sumida.testing import turns
 from tests.support import Run
 
 Pair = tuple[Stream, Stream]
@@ -43,7 +44,8 @@ def test_counts_are_kept_when_it_breaks(
         server.abort()
         with contextlib.suppress(Disconnected):
             while not carrying.done():
-                await client.write_all(b"y")
+                await client.write_all(b"y" * 1000)
+                await turns()
         with pytest.raises(Disconnected):
             await carrying
         client.abort()

@@ -255,7 +255,7 @@ def test_the_drain_waits_and_then_cuts(run: Run) -> None:
     async def main() -> None:
         async with (
             backends("a") as servers,
-            proxying(loaded(listener(*servers), drain=0.2)) as running,
+            proxying(loaded(listener(*servers), drain=1)) as running,
         ):
             quick, slow = await running.connect(), await running.connect()
             for stream in (quick, slow):

@@ -8,13 +8,23 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from sumida.apps.proxy.command import add_arguments, start, table_of
-from sumida.apps.proxy.config import Config, parse
+from sumida.apps.proxy.config import (
+    Config,
+    HealthConfig,
+    ListenerConfig,
+    TlsConfig,
+    UpstreamConfig,
+    parse,
+    parse_text,
+)
+from sumida.apps.proxy.metrics import Metrics, render
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE = 30
@@ -34,7 +44,7 @@ def echo() -> Iterator[str]:
                 threading.Thread(target=talk, args=[sock], daemon=True).start()
 
         def talk(sock: socket.socket) -> None:
-            with closing(sock):
+            with closing(sock), suppress(ConnectionError):
                 sock.sendall(b"a")
                 while data := sock.recv(65536):
                     sock.sendall(data)
@@ -191,6 +201,44 @@ def test_a_port_in_use_is_exit_code_1(echo: str) -> None:
     assert code == 1
     assert f"cannot listen on {echo}" in errors
     assert "Traceback" not in errors
+
+
+def test_a_second_signal_cuts_at_once(echo: str) -> None:
+    """Whoever sends it does not want to wait for the drain."""
+    with command("127.0.0.1:0", echo, "--log", "json") as process:
+        address = process.wait_for("listening")["address"]
+        with connect(address) as client:
+            assert client.recv(1) == b"a"
+            process.signal(signal.SIGTERM)
+            process.wait_for("draining")
+            process.signal(signal.SIGTERM)
+            code, _ = process.end()
+
+    assert code == 128 + signal.SIGTERM
+    (line,) = [each for each in process.events if each["event"] == "connection"]
+    assert line["outcome"] == "cancelled"
+
+
+def test_the_page_names_every_option_key_and_metric() -> None:
+    """And its example can be used."""
+    page = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
+    parser = argparse.ArgumentParser(add_help=False)
+    add_arguments(parser)
+    wanted = [*parser.format_usage().split()]
+    names = {word.strip("[]") for word in wanted if word.startswith("[--")}
+    for kind in (Config, ListenerConfig, HealthConfig, TlsConfig, UpstreamConfig):
+        names |= {each.name for each in fields(kind)} - {"listeners"}
+    metrics, _ = render(Metrics(), lambda: (), 0)
+    names |= {
+        line.split()[2]
+        for line in metrics.decode().splitlines()
+        if line.startswith("# HELP")
+    }
+    example = page.partition("```toml\n")[2].partition("```")[0]
+
+    assert len(names) > 40
+    assert [name for name in names if name not in page] == []
+    assert len(parse_text(example, Path()).listeners) == 2
 
 
 def options(*arguments: str) -> argparse.Namespace:

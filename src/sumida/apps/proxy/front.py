@@ -103,6 +103,11 @@ class Front:
         return self._server.connections
 
     @property
+    def waiting(self) -> int:
+        """How many of them wait for a place at an upstream."""
+        return self._desk.dispatcher.waiting
+
+    @property
     def is_well(self) -> bool:
         """Whether a client would be served."""
         return self._desk.dispatcher.balancer.has_healthy
