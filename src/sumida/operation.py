@@ -13,7 +13,7 @@ from abc import abstractmethod
 from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Callable, Generator
 from enum import Enum
-from types import FunctionType, coroutine
+from types import coroutine
 from typing import Final, Generic, Literal, TypeVar, cast, final
 
 from sumida._core import hooks
@@ -32,7 +32,6 @@ __all__ = (
     "Source",
     "budget",
     "park",
-    "park_awaitable",
     "ready",
     "ready_awaitable",
     "refuse_second",
@@ -308,12 +307,6 @@ def ready_awaitable(result: T) -> Generator[object, None, T]:
     # and what `__await__` returns must not be a coroutine.
     return result
     yield None  # type: ignore[unreachable]  # makes it a generator
-
-
-# The same code once more, because `types.coroutine` marks the function it is given, and
-# what an `__await__` returns must not be so marked.
-park_awaitable = coroutine(FunctionType(park.__code__, globals(), "park_awaitable"))
-"""As `park`, for an `__aenter__` that has to wait: `async with` awaits it itself."""
 
 
 def _nothing() -> Generator[object, None, None]:

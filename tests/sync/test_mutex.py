@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sumida.errors import MisuseError, ReleasedError, WouldBlock
+from sumida.errors import MisuseError, ReleasedError, WouldBlock, WrongLoopError
 from sumida.sync import Mutex, MutexGuard
 from sumida.testing import cancel_everywhere, turns
 from tests.support import Run
@@ -146,3 +146,46 @@ def world() -> TwoWaiters:
 def test_a_cancelled_lock_is_passed_on(run: Run) -> None:
     """Wherever it strikes, the next in line has it."""
     assert run(cancel_everywhere, world) == 8
+
+
+def test_a_guard_that_is_kept_is_not_lent(run: Run) -> None:
+    """Who keeps a guard after its block finds it released, whoever locks next."""
+
+    async def main() -> bool:
+        mutex = Mutex(0)
+        async with mutex.lock() as kept:
+            pass
+        async with mutex.lock() as other:
+            with pytest.raises(ReleasedError):
+                _ = kept.value
+            return kept is not other
+
+    assert run(main)
+
+
+def test_a_line_of_another_loop_is_refused() -> None:
+    """Whoever would stand in it gets an error at once; the line is as it was."""
+    mutex = Mutex(0)
+    held = mutex.try_lock()
+
+    async def take() -> str:
+        async with mutex.lock():
+            return "taken"
+
+    async def begin() -> "asyncio.Task[str]":
+        waiting = asyncio.ensure_future(take())
+        await turns()
+        return waiting
+
+    async def end(waiting: "asyncio.Task[str]") -> str:
+        held.release()
+        return await waiting
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.run(begin())
+        with pytest.raises(WrongLoopError):
+            second.run(take())
+        with pytest.raises(WrongLoopError):
+            second.run(end(waiting))
+        assert first.run(end(waiting)) == "taken"
+        assert second.run(take()) == "taken"

@@ -6,9 +6,16 @@ from functools import partial
 
 import pytest
 
-from sumida.errors import Closed, MisuseError, NoPermits, ReleasedError
+from sumida.errors import (
+    Closed,
+    MisuseError,
+    NoPermits,
+    ReleasedError,
+    WrongLoopError,
+)
 from sumida.sync import Semaphore, SemaphorePermit
 from sumida.testing import cancel_everywhere, turns
+from tests.core.support import cancelled, started
 from tests.support import Run
 from tests.sync.worlds import TwoWaiters
 
@@ -169,3 +176,68 @@ def world() -> TwoWaiters:
 def test_a_cancelled_acquire_loses_no_permit(run: Run) -> None:
     """Wherever it strikes, the permit goes to the next in line."""
     assert run(cancel_everywhere, world) == 8
+
+
+def test_a_holder_that_is_kept_is_not_lent(run: Run) -> None:
+    """Who keeps a holder after its block finds it empty, whoever acquires next."""
+
+    async def main() -> tuple[bool, int, int]:
+        semaphore = Semaphore(3)
+        async with semaphore.acquire() as kept:
+            pass
+        async with semaphore.acquire(2) as other:
+            return kept is not other, kept.num_permits, other.num_permits
+
+    assert run(main) == (True, 0, 2)
+
+
+def test_a_dropped_wait_for_many_leaves_nothing_to_the_next(run: Run) -> None:
+    """One that lost a race and was dropped lends neither its place nor its need."""
+
+    async def main() -> list[int]:
+        semaphore = Semaphore(1)
+        held = semaphore.try_acquire()
+        got: list[int] = []
+
+        async def take(permits: int) -> None:
+            async with semaphore.acquire(permits):
+                got.append(permits)
+
+        dropped = await started(take(5))
+        await cancelled(dropped)
+        del dropped
+        one = await started(take(1))
+        held.release()
+        await one
+        await take(1)
+        return [*got, semaphore.available_permits]
+
+    assert run(main) == [1, 1, 1]
+
+
+def test_a_line_of_another_loop_is_refused() -> None:
+    """Whoever would stand in it gets an error at once; the line is as it was."""
+    semaphore = Semaphore(1)
+    held = semaphore.try_acquire()
+
+    async def take() -> str:
+        async with semaphore.acquire():
+            return "taken"
+
+    async def begin() -> "asyncio.Task[str]":
+        waiting = asyncio.ensure_future(take())
+        await turns()
+        return waiting
+
+    async def end(waiting: "asyncio.Task[str]") -> str:
+        held.release()
+        return await waiting
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.run(begin())
+        with pytest.raises(WrongLoopError):
+            second.run(take())
+        with pytest.raises(WrongLoopError):
+            second.run(end(waiting))
+        assert first.run(end(waiting)) == "taken"
+        assert second.run(take()) == "taken"

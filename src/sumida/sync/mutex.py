@@ -4,7 +4,7 @@ For state that several tasks change across an `await`. Where nothing is awaited 
 reading and writing, asyncio needs no lock at all. For threads: `ThreadMutex`.
 """
 
-from asyncio import Future
+from asyncio import Future, get_running_loop
 from collections.abc import Awaitable
 from sys import getrefcount
 from types import TracebackType
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Self, final
 from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import Net
-from sumida._core.waiters import WaiterQueue
+from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
     DONE_AWAITABLE,
@@ -22,8 +22,6 @@ from sumida.operation import (
     Pending,
     QueuedOperation,
     budget,
-    park_awaitable,
-    ready_awaitable,
 )
 
 if TYPE_CHECKING:
@@ -50,14 +48,17 @@ class _State(Generic[T]):
         self.value = value
         self.is_locked = False
         self.waiters = WaiterQueue()
-        # The last guard made, to be used again when nobody else knows of it; see
-        # `Sender.send`.
-        self.spare: MutexGuard[T] | None = None
+        # The last guard made or left, to be used again when nobody else knows of it.
+        self.spare: MutexGuard[T] = None  # type: ignore[assignment]  # None is never unshared
 
     def __repr__(self) -> str:
         if not self.is_locked:
             return f"<Mutex {self.value!r}>"
         return f"<Mutex locked, {len(self.waiters)} waiting>"
+
+    def drop_spare(self) -> None:
+        """Let the spare guard go."""
+        self.spare = None  # type: ignore[assignment]  # as above
 
     def pass_on(self) -> None:
         """Give the lock to the next in line, or to nobody."""
@@ -90,7 +91,7 @@ class Mutex(Generic[T]):
     def __del__(self) -> None:
         # The spare guard and the state know each other; so that they, and the value,
         # go with the mutex, not with the next run of the collector.
-        self._state.spare = None
+        self._state.drop_spare()
 
     @property
     def is_locked(self) -> bool:
@@ -109,9 +110,7 @@ class Mutex(Generic[T]):
         """
         state = self._state
         guard = state.spare
-        if getrefcount(guard) == UNSHARED and guard is not None:
-            if guard._waiter is not None:
-                guard.forget()
+        if getrefcount(guard) == UNSHARED:
             return guard
         guard = state.spare = MutexGuard(state)
         return guard
@@ -153,14 +152,16 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         `tokio::sync::MutexGuard`
     """
 
-    __slots__ = ("_is_entered", "_is_held", "_net", "_state")
+    __slots__ = ("_is_held", "_kept", "_net", "_state")
 
     def __init__(self, state: _State[T]) -> None:
         self._waiters = state.waiters
         self._waiter = None
         self._state = state
-        self._is_held = False
-        self._is_entered = False
+        # False; True; or the loop on which it was waited for.
+        self._is_held: object = False
+        # Its waiter, while it does not wait: to be used again.
+        self._kept: Waiter | None = None
         self._net: Net | None = None
 
     def __repr__(self) -> str:
@@ -170,7 +171,7 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
     @property
     def is_held(self) -> bool:
         """Whether this guard has the lock."""
-        return self._is_held
+        return bool(self._is_held)
 
     @property
     def value(self) -> T:
@@ -188,11 +189,6 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         if not self._is_held:
             raise ReleasedError(f"value of {self!r}", "use it while the lock is held")
         self._state.value = value
-
-    def forget(self) -> None:
-        """Begin anew, with no place in the queue; called when nobody knows of it."""
-        self.forget_place()
-        self._is_entered = False
 
     def poll(self) -> "MutexGuard[T] | Literal[Pending.PENDING]":
         """Take the lock if it is free; see `Operation.poll`.
@@ -213,14 +209,10 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             state.is_locked = True
             self.forget_place()
         self._is_held = True
-        if self._is_entered:
-            # `__aexit__` is sure to come.
-            self._is_entered = False
-        else:
-            if state.spare is self:
-                # It must be seen when this one is dropped.
-                state.spare = None
-            self._net = Net("a MutexGuard", state.waiters, state.pass_on)
+        if state.spare is self:
+            # It must be seen when this one is dropped.
+            state.drop_spare()
+        self._net = Net("a MutexGuard", state.waiters, state.pass_on)
         if hooks.observer is not None:
             hooks.observer.acquired(state, self)
         return self
@@ -232,6 +224,14 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             waiter = self._waiter = self._waiters.new_waiter(1)
         self._waiters.join(waiter, future, self)
         return waiter
+
+    def disarm(self) -> None:
+        """Leave those who wait for the lock; see `Operation.disarm`."""
+        QueuedOperation.disarm(self)
+        state = self._state
+        if state.spare is self:
+            # It keeps its place in the line, for whoever keeps it.
+            state.drop_spare()
 
     def give_back(self, granted: int) -> None:
         """Pass the lock on."""
@@ -254,21 +254,52 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             if hooks.observer is not None:
                 hooks.observer.released(state, self)
 
-    def __aenter__(self) -> "Awaitable[MutexGuard[T]]":
-        # The same as to await it, with nothing called that need not be.
+    async def __aenter__(self) -> "MutexGuard[T]":
+        # The same as to await it, with nothing called that need not be; and no net,
+        # for `__aexit__` is sure to come.
         state = self._state
-        if self._waiter is not None or self._is_held or hooks.observer is not None:
+        if self._waiter is not None or hooks.observer is not None:
+            return await self
+        if not state.is_locked:
+            # Who must wait takes its place at once; only who need not yields in its
+            # turn.
+            left = budget.left - 1
+            if not left:
+                return await self
+            budget.left = left
+            state.is_locked = self._is_held = True
             return self
-        if state.is_locked:
-            self._is_entered = True
-            return park_awaitable(self)
-        # Who must wait takes its place at once; only who need not yields in its turn.
-        left = budget.left - 1
-        if not left:
-            return self
-        budget.left = left
-        state.is_locked = self._is_held = True
-        return ready_awaitable(self)
+        if self._is_held:
+            return await self
+        waiters = self._waiters
+        # To ask for the running loop is a system call on CPython 3.11.
+        loop = waiters.loop if waiters.head is not None else None
+        if loop is None:
+            loop = get_running_loop()
+        future: Future[object] = Future(loop=loop)
+        waiter = self._kept
+        if waiter is None:
+            waiter = Waiter()
+        else:
+            self._kept = None
+        self._waiter = waiter
+        waiters.join(waiter, future, self)
+        try:
+            await future
+        except BaseException as error:
+            self.disarm()
+            if type(error) is RuntimeError and get_running_loop() is not loop:
+                # The task refused the future: those in line are of another loop.
+                waiters.check_loop()
+                return await self
+            raise
+        # Nothing but the lock wakes one that waits for it.
+        assert waiter.granted
+        waiter.ticket = waiter.granted = 0
+        waiter.future = self._waiter = None
+        self._kept = waiter
+        self._is_held = loop
+        return self
 
     def __aexit__(
         self,
@@ -276,13 +307,23 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        state = self._state
-        if self._net is None and self._is_held and hooks.observer is None:
-            if state.waiters.head is None or state.waiters.assign(1):
-                state.is_locked = False
-            self._is_held = False
-        else:
+        if self._net is not None or not self._is_held or hooks.observer is not None:
             self.release()
+            return DONE_AWAITABLE
+        state = self._state
+        waiters = self._waiters
+        if waiters.head is None:
+            state.is_locked = False
+        else:
+            if waiters.loop is self._is_held:
+                if waiters.assign_here(1):
+                    state.is_locked = False
+            elif waiters.assign(1):
+                state.is_locked = False
+            if state.spare is not None:
+                # Soon nobody knows of it: the next `lock` of this task takes it.
+                state.spare = self
+        self._is_held = False
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:

@@ -4,15 +4,15 @@ For state that is read often, across an `await`, and seldom written. Where readi
 does not wait a `Mutex` is cheaper, and a `watch` channel tells of each change.
 """
 
-from asyncio import Future
+from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Generator
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
+from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import Net
-from sumida._core.waiters import WaiterQueue
+from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
     DONE_AWAITABLE,
@@ -20,8 +20,6 @@ from sumida.operation import (
     Pending,
     QueuedOperation,
     budget,
-    park_awaitable,
-    ready_awaitable,
 )
 
 if TYPE_CHECKING:
@@ -174,15 +172,17 @@ class RwLock(Generic[T]):
 class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     """What both guards do."""
 
-    __slots__ = ("_is_entered", "_is_held", "_lock", "_net", "_permits")
+    __slots__ = ("_is_held", "_kept", "_lock", "_net", "_permits")
 
     def __init__(self, lock: RwLock[T], permits: int) -> None:
         self._waiters = lock._waiters
         self._waiter = None
         self._lock = lock
         self._permits = permits
-        self._is_held = False
-        self._is_entered = False
+        # False; True; or the loop on which it was waited for.
+        self._is_held: object = False
+        # Its waiter, while it does not wait: to be used again.
+        self._kept: Waiter | None = None
         self._net: Net | None = None
 
     def __repr__(self) -> str:
@@ -203,7 +203,7 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     @property
     def is_held(self) -> bool:
         """Whether this guard has the lock."""
-        return self._is_held
+        return bool(self._is_held)
 
     def _checked(self) -> RwLock[T]:
         if not self._is_held:
@@ -228,11 +228,7 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
             lock._free -= self._permits
             self.forget_place()
         self._is_held = True
-        if self._is_entered:
-            # `__aexit__` is sure to come.
-            self._is_entered = False
-        else:
-            self._hang_net()
+        self._hang_net()
         if hooks.observer is not None:
             hooks.observer.acquired(lock, self)
         return self
@@ -273,23 +269,47 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
             if hooks.observer is not None:
                 hooks.observer.released(lock, self)
 
-    def __aenter__(self) -> "Awaitable[Self]":
-        # The same as to await it, with nothing called that need not be.
+    async def __aenter__(self) -> Self:
+        # The same as to await it, with nothing called that need not be; and no net,
+        # for `__aexit__` is sure to come.
         lock = self._lock
         if self._waiter is not None or self._is_held or hooks.observer is not None:
-            return cast("Awaitable[Self]", self)
+            return await self
         free = lock._free - self._permits
-        if free < 0:
-            self._is_entered = True
-            return cast("Awaitable[Self]", park_awaitable(self))
-        # Who must wait takes its place at once; only who need not yields in its turn.
-        left = budget.left - 1
-        if not left:
-            return cast("Awaitable[Self]", self)
-        budget.left = left
-        lock._free = free
-        self._is_held = True
-        return ready_awaitable(self)
+        if free >= 0:
+            # Who must wait takes its place at once; only who need not yields in its
+            # turn.
+            left = budget.left - 1
+            if not left:
+                return await self
+            budget.left = left
+            lock._free = free
+            self._is_held = True
+            return self
+        loop = get_running_loop()
+        future: Future[object] = Future(loop=loop)
+        waiter = self._kept
+        if waiter is None:
+            waiter = Waiter()
+        else:
+            self._kept = None
+        waiter.needed = self._permits
+        self._waiter = waiter
+        self._waiters.join(waiter, future, self)
+        if lock._free:
+            lock._absorb()
+        try:
+            await future
+        except BaseException:
+            self.disarm()
+            raise
+        # Nothing but the lock wakes one that waits for it.
+        assert waiter.granted
+        waiter.ticket = waiter.granted = 0
+        waiter.future = self._waiter = None
+        self._kept = waiter
+        self._is_held = loop
+        return self
 
     def __aexit__(
         self,
@@ -297,15 +317,18 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        if self._net is None and self._is_held and hooks.observer is None:
-            lock = self._lock
-            permits = self._permits
-            if lock._waiters.head is not None:
-                permits = lock._waiters.assign(permits)
-            lock._free += permits
-            self._is_held = False
-        else:
+        if self._net is not None or not self._is_held or hooks.observer is not None:
             self.release()
+            return DONE_AWAITABLE
+        permits = self._permits
+        waiters = self._waiters
+        if waiters.head is not None:
+            if waiters.loop is self._is_held:
+                permits = waiters.assign_here(permits)
+            else:
+                permits = waiters.assign(permits)
+        self._lock._free += permits
+        self._is_held = False
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:

@@ -4,24 +4,24 @@ For a limit on connections, requests, open files. A `Mutex` is for one value tha
 task may touch at a time.
 """
 
-from asyncio import Future
+from asyncio import Future, get_running_loop
 from collections.abc import Awaitable
+from sys import getrefcount
 from types import TracebackType
 from typing import Literal, Self, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import Net
-from sumida._core.waiters import WaiterQueue
+from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import Closed, MisuseError, NoPermits, ReleasedError
 from sumida.operation import (
     DONE_AWAITABLE,
     PENDING,
+    UNSHARED,
     Pending,
     QueuedOperation,
     budget,
-    park_awaitable,
-    ready_awaitable,
 )
 
 __all__ = ("Semaphore", "SemaphorePermit")
@@ -33,6 +33,39 @@ def _check(name: str, value: int) -> int:
     if value < 0:
         raise ValueError(f"{name} must be 0 or more, not {value}")
     return value
+
+
+@final
+class _State:
+    """What a semaphore and its permits share; a permit does not know the semaphore."""
+
+    __slots__ = ("free", "is_closed", "spare", "waiters")
+
+    def __init__(self, permits: int) -> None:
+        self.free = permits
+        self.is_closed = False
+        self.waiters = WaiterQueue()
+        # The last holder made or left, to be used again when nobody else knows of it.
+        self.spare: SemaphorePermit = None  # type: ignore[assignment]  # None is never unshared
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self.is_closed else ""
+        return f"<Semaphore {self.free} free, {len(self.waiters)} waiting{closed}>"
+
+    def drop_spare(self) -> None:
+        """Let the spare holder go."""
+        self.spare = None  # type: ignore[assignment]  # as above
+
+    def give(self, permits: int) -> None:
+        """Hand permits to those who wait, and keep what nobody wants."""
+        if self.waiters.head is not None:
+            permits = self.waiters.assign(permits)
+        self.free += permits
+
+    def absorb(self) -> None:
+        """Hand what is free to those who wait; called when one joined."""
+        free, self.free = self.free, 0
+        self.free = self.waiters.assign(free)
 
 
 @final
@@ -53,26 +86,31 @@ class Semaphore:
         `tokio::sync::Semaphore`
     """
 
-    __slots__ = ("_free", "_is_closed", "_waiters")
+    __slots__ = ("_state",)
 
     def __init__(self, permits: int) -> None:
-        self._free = _check("permits", permits)
-        self._is_closed = False
-        self._waiters = WaiterQueue()
+        self._state = _State(_check("permits", permits))
 
     def __repr__(self) -> str:
-        closed = ", closed" if self._is_closed else ""
-        return f"<Semaphore {self._free} free, {len(self._waiters)} waiting{closed}>"
+        return repr(self._state)
+
+    def __del__(self) -> None:
+        # The spare holder and the state know each other; so that they go with the
+        # semaphore, not with the next run of the collector. (There is no state where
+        # `permits` was refused.)
+        state = getattr(self, "_state", None)
+        if state is not None:
+            state.drop_spare()
 
     @property
     def available_permits(self) -> int:
         """Permits that nobody has, and nobody waits for."""
-        return self._free
+        return self._state.free
 
     @property
     def is_closed(self) -> bool:
         """Whether no more permits are given."""
-        return self._is_closed
+        return self._state.is_closed
 
     def acquire(self, permits: int = 1) -> "SemaphorePermit":
         """Get permits, waiting until there are enough: `async with`, or `await`.
@@ -95,7 +133,13 @@ class Semaphore:
         """
         if type(permits) is not int or permits < 0:
             _check("permits", permits)
-        return SemaphorePermit(self, permits)
+        state = self._state
+        permit = state.spare
+        if getrefcount(permit) == UNSHARED:
+            permit._permits = permits
+            return permit
+        permit = state.spare = SemaphorePermit(state, permits)
+        return permit
 
     def try_acquire(self, permits: int = 1) -> "SemaphorePermit":
         """Get permits if there are enough that nobody waits for.
@@ -113,9 +157,9 @@ class Semaphore:
             Closed: The semaphore is closed.
         """
         _check("permits", permits)
-        permit = SemaphorePermit(self, permits)
+        permit = SemaphorePermit(self._state, permits)
         if permit.poll() is PENDING:
-            raise NoPermits(permits, self._free)
+            raise NoPermits(permits, self._state.free)
         return permit
 
     def blocking_acquire(self, permits: int = 1) -> "SemaphorePermit":
@@ -134,8 +178,8 @@ class Semaphore:
             Closed: The semaphore, or the loop, is closed.
         """
         _check("permits", permits)
-        permit = SemaphorePermit(self, permits)
-        return blocking(permit, self._waiters.loop, "blocking_acquire()")
+        permit = SemaphorePermit(self._state, permits)
+        return blocking(permit, self._state.waiters.loop, "blocking_acquire()")
 
     def add_permits(self, permits: int) -> None:
         """Make more permits.
@@ -148,7 +192,7 @@ class Semaphore:
             ValueError: `permits` is negative.
             WrongLoopError: Tasks of another loop wait.
         """
-        self._give(_check("permits", permits))
+        self._state.give(_check("permits", permits))
 
     def forget_permits(self, permits: int) -> int:
         """Remove free permits for good.
@@ -163,8 +207,8 @@ class Semaphore:
             TypeError: `permits` is no int.
             ValueError: `permits` is negative.
         """
-        removed = min(_check("permits", permits), self._free)
-        self._free -= removed
+        removed = min(_check("permits", permits), self._state.free)
+        self._state.free -= removed
         return removed
 
     def close(self) -> None:
@@ -173,19 +217,9 @@ class Semaphore:
         Raises:
             WrongLoopError: Tasks of another loop wait.
         """
-        self._waiters.check_loop()
-        self._is_closed = True
-        self._waiters.wake_all()
-
-    def _give(self, permits: int) -> None:
-        waiters = self._waiters
-        if waiters.head is not None:
-            permits = waiters.assign(permits)
-        self._free += permits
-
-    def _absorb(self) -> None:
-        free, self._free = self._free, 0
-        self._free = self._waiters.assign(free)
+        self._state.waiters.check_loop()
+        self._state.is_closed = True
+        self._state.waiters.wake_all()
 
 
 @final
@@ -199,20 +233,22 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         `tokio::sync::SemaphorePermit`
     """
 
-    __slots__ = ("_is_entered", "_is_held", "_net", "_permits", "_semaphore")
+    __slots__ = ("_is_held", "_kept", "_net", "_permits", "_state")
 
-    def __init__(self, semaphore: Semaphore, permits: int) -> None:
-        self._waiters = semaphore._waiters
+    def __init__(self, state: _State, permits: int) -> None:
+        self._waiters = state.waiters
         self._waiter = None
-        self._semaphore = semaphore
+        self._state = state
         self._permits = permits
-        self._is_held = False
-        self._is_entered = False
+        # False; True; or the loop on which it was waited for.
+        self._is_held: object = False
+        # Its waiter, while it does not wait: to be used again.
+        self._kept: Waiter | None = None
         self._net: Net | None = None
 
     def __repr__(self) -> str:
         state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
-        return f"<SemaphorePermit {self._permits} {state} of {self._semaphore!r}>"
+        return f"<SemaphorePermit {self._permits} {state} of {self._state!r}>"
 
     @property
     def needed(self) -> int:
@@ -222,7 +258,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
     @property
     def is_held(self) -> bool:
         """Whether the permits are held."""
-        return self._is_held
+        return bool(self._is_held)
 
     @property
     def num_permits(self) -> int:
@@ -239,33 +275,32 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             MisuseError: It holds them already.
             Closed: The semaphore is closed.
         """
-        semaphore = self._semaphore
+        state = self._state
         if self._is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
-        if semaphore._is_closed:
+        if state.is_closed:
             raise Closed("semaphore")
         if self._waiter is None or not self.take_grant():
-            if self._permits > semaphore._free:
+            if self._permits > state.free:
                 return PENDING
-            semaphore._free -= self._permits
+            state.free -= self._permits
             self.forget_place()
         self._is_held = True
-        if self._is_entered:
-            # `__aexit__` is sure to come.
-            self._is_entered = False
-        else:
-            self._hang_net()
+        if state.spare is self:
+            # It must be seen when this one is dropped.
+            state.drop_spare()
+        self._hang_net()
         if hooks.observer is not None:
-            hooks.observer.acquired(semaphore, self)
+            hooks.observer.acquired(state, self)
         return self
 
     def _hang_net(self) -> None:
-        semaphore, permits = self._semaphore, self._permits
+        state, permits = self._state, self._permits
         self._clear_net()
         self._net = Net(
             f"a SemaphorePermit of {permits}",
             self._waiters,
-            lambda: semaphore._give(permits),
+            lambda: state.give(permits),
         )
 
     def _clear_net(self) -> None:
@@ -279,13 +314,21 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         if waiter is None:
             waiter = self._waiter = self._waiters.new_waiter(self._permits)
         self._waiters.join(waiter, future, self)
-        if self._semaphore._free:
-            self._semaphore._absorb()
+        if self._state.free:
+            self._state.absorb()
         return waiter
+
+    def disarm(self) -> None:
+        """Leave those who wait for permits; see `Operation.disarm`."""
+        QueuedOperation.disarm(self)
+        state = self._state
+        if state.spare is self:
+            # It keeps its place in the line, for whoever keeps it.
+            state.drop_spare()
 
     def give_back(self, granted: int) -> None:
         """Pass the permits on."""
-        self._semaphore._give(granted)
+        self._state.give(granted)
 
     def release(self) -> None:
         """Give the permits back; does nothing the second time.
@@ -294,12 +337,12 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             WrongLoopError: Tasks of another loop wait for them.
         """
         if self._is_held:
-            semaphore = self._semaphore
-            semaphore._give(self._permits)
+            state = self._state
+            state.give(self._permits)
             self._is_held = False
             self._clear_net()
             if hooks.observer is not None:
-                hooks.observer.released(semaphore, self)
+                hooks.observer.released(state, self)
 
     def forget(self) -> None:
         """Keep the permits for good: nobody gets them back.
@@ -329,7 +372,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         self._check_held("split")
         if permits > self._permits:
             return None
-        other = SemaphorePermit(self._semaphore, permits)
+        other = SemaphorePermit(self._state, permits)
         other._is_held = True
         other._hang_net()
         self._permits -= permits
@@ -346,7 +389,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             MisuseError: It is of another semaphore, or this one.
             ReleasedError: One of them holds none.
         """
-        if other._semaphore is not self._semaphore or other is self:
+        if other._state is not self._state or other is self:
             raise MisuseError(
                 f"{other!r} cannot be merged into {self!r}",
                 "merge two permits of one semaphore",
@@ -362,28 +405,63 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         if not self._is_held:
             raise ReleasedError(f"{what} of {self!r}", "do so while it is held")
 
-    def __aenter__(self) -> "Awaitable[SemaphorePermit]":
-        # The same as to await it, with nothing called that need not be.
-        semaphore = self._semaphore
+    async def __aenter__(self) -> "SemaphorePermit":
+        # The same as to await it, with nothing called that need not be; and no net,
+        # for `__aexit__` is sure to come.
+        state = self._state
         if (
             self._waiter is not None
             or self._is_held
-            or semaphore._is_closed
+            or state.is_closed
             or hooks.observer is not None
         ):
+            return await self
+        free = state.free - self._permits
+        if free >= 0:
+            # Who must wait takes its place at once; only who need not yields in its
+            # turn.
+            left = budget.left - 1
+            if not left:
+                return await self
+            budget.left = left
+            state.free = free
+            self._is_held = True
             return self
-        free = semaphore._free - self._permits
-        if free < 0:
-            self._is_entered = True
-            return park_awaitable(self)
-        # Who must wait takes its place at once; only who need not yields in its turn.
-        left = budget.left - 1
-        if not left:
-            return self
-        budget.left = left
-        semaphore._free = free
-        self._is_held = True
-        return ready_awaitable(self)
+        waiters = self._waiters
+        # To ask for the running loop is a system call on CPython 3.11.
+        loop = waiters.loop if waiters.head is not None else None
+        if loop is None:
+            loop = get_running_loop()
+        future: Future[object] = Future(loop=loop)
+        waiter = self._kept
+        if waiter is None:
+            waiter = Waiter()
+        else:
+            self._kept = None
+        waiter.needed = self._permits
+        self._waiter = waiter
+        waiters.join(waiter, future, self)
+        if state.free:
+            state.absorb()
+        try:
+            await future
+        except BaseException as error:
+            self.disarm()
+            if type(error) is RuntimeError and get_running_loop() is not loop:
+                # The task refused the future: those in line are of another loop.
+                waiters.check_loop()
+                return await self
+            raise
+        if self._state.is_closed:
+            self.disarm()
+            raise Closed("semaphore")
+        # Nothing but permits, or the end, wakes one that waits for them.
+        assert waiter.granted
+        waiter.ticket = waiter.granted = 0
+        waiter.future = self._waiter = None
+        self._kept = waiter
+        self._is_held = loop
+        return self
 
     def __aexit__(
         self,
@@ -391,16 +469,22 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        semaphore = self._semaphore
-        if self._net is None and self._is_held and hooks.observer is None:
-            permits = self._permits
-            waiters = semaphore._waiters
-            if waiters.head is not None:
-                permits = waiters.assign(permits)
-            semaphore._free += permits
-            self._is_held = False
-        else:
+        if self._net is not None or not self._is_held or hooks.observer is not None:
             self.release()
+            return DONE_AWAITABLE
+        state = self._state
+        permits = self._permits
+        waiters = self._waiters
+        if waiters.head is not None:
+            if waiters.loop is self._is_held:
+                permits = waiters.assign_here(permits)
+            else:
+                permits = waiters.assign(permits)
+            if state.spare is not None:
+                # Soon nobody knows of it: the next `acquire` of this task takes it.
+                state.spare = self
+        state.free += permits
+        self._is_held = False
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
