@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
+import pytest
+
 from tests.process.programs import INT, PATIENCE, TERM, Program, both, loops
 from tests.process.support import is_dead
 
@@ -273,3 +275,24 @@ def test_a_forked_child_does_not_stop_its_parent() -> None:
     program = Program(body, uvloop=False)
 
     assert program.finish()[:2] == (0, [f"{TERM.value} False", "returned"])
+
+
+@pytest.mark.slow
+def test_a_c_function_that_keeps_the_interpreter_is_ended_too() -> None:
+    """No thread of Python can do it then: a timer without the lock does, later."""
+    body = """
+    import ctypes
+
+    async def main():
+        token = sumida.shutdown_token()
+        say("ready")
+        await token.cancelled()
+        ctypes.PyDLL(None).sleep(1000)
+    """
+    program = Program(body, uvloop=False, grace=0.1, force_after=0.1)
+    program.wait_for("ready")
+    program.send(TERM)
+    status, _, err = program.finish()
+
+    assert status == 1
+    assert "in main" in err

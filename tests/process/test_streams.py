@@ -1,6 +1,7 @@
 """Our ends of a child's streams."""
 
 import os
+import resource
 
 import pytest
 
@@ -27,6 +28,24 @@ def test_a_large_output_is_streamed_in_constant_memory(run: Run) -> None:
     total, most = run(main)
     assert total == 64 << 20
     assert most <= 512 * 1024
+
+
+@pytest.mark.slow
+def test_a_gibibyte_is_streamed_in_constant_memory(run: Run) -> None:
+    """The peak of our own memory does not rise by more than a few MiB."""
+
+    async def main() -> int:
+        total = 0
+        command = Command("head", "-c", str(1 << 30), "/dev/zero").stdout("pipe")
+        async with command.spawn() as child:
+            assert child.stdout is not None
+            while piece := await child.stdout.read():
+                total += len(piece)
+        return total
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert run(main) == 1 << 30
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
 def test_nothing_is_read_before_somebody_asks(run: Run) -> None:

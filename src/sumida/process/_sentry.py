@@ -54,6 +54,7 @@ class Sentry:
     """
 
     __slots__ = (
+        "_chain_lock",
         "_chained",
         "_count",
         "_deadline",
@@ -84,7 +85,9 @@ class Sentry:
         self._on_force = on_force
         self._ours, self._theirs = socket.socketpair()
         self._theirs.setblocking(False)  # noqa: FBT003  # the only argument
-        self._chained: socket.socket | None = None
+        self._chained: int | None = None
+        # Held for an instant, and never by a handler.
+        self._chain_lock = threading.Lock()
         self._stops: list[Callable[[], None]] = []
         self._count = 0
         self._last = 0
@@ -121,12 +124,18 @@ class Sentry:
         self._unchain()
         with contextlib.suppress(OSError):
             # A copy, for the loop closes its own, whose number then means another.
-            self._chained = socket.socket(fileno=os.dup(before))
+            self._chained = os.dup(before)
 
     def _unchain(self) -> None:
-        chained, self._chained = self._chained, None
-        if chained is not None:
-            chained.close()
+        with self._chain_lock:
+            chained, self._chained = self._chained, None
+            if chained is not None:
+                os.close(chained)
+
+    def _pass_on(self, byte: int) -> None:
+        with self._chain_lock, contextlib.suppress(OSError):
+            if self._chained is not None:
+                os.write(self._chained, bytes((byte,)))
 
     def _on_handler(self, number: int) -> None:
         with contextlib.suppress(OSError):
@@ -176,10 +185,7 @@ class Sentry:
                 self._unconfirmed -= 1
                 return
         else:
-            chained = self._chained
-            if chained is not None:
-                with contextlib.suppress(OSError):
-                    chained.send(bytes((byte,)))
+            self._pass_on(byte)
             if number not in self._numbers or not is_ours(number):
                 # Another's; only the loop has to wake.
                 self._on_signal(0, self._count)

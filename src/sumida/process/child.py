@@ -389,18 +389,16 @@ def _writer(fds: list[int | None], place: int, what: str) -> PipeWriter | None:
     fd = fds[place]
     if fd is None:
         return None
-    writer = PipeWriter(fd, what)
     fds[place] = None
-    return writer
+    return PipeWriter(fd, what)
 
 
 def _reader(fds: list[int | None], place: int, what: str) -> PipeReader | None:
     fd = fds[place]
     if fd is None:
         return None
-    reader = PipeReader(fd, what)
     fds[place] = None
-    return reader
+    return PipeReader(fd, what)
 
 
 def _kill_unwatched(pid: int) -> None:
