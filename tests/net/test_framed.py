@@ -179,9 +179,9 @@ class Careless(Codec[bytes, bytes]):
         """Take one."""
         return bytes([buffer.pop(0)]) if buffer else None
 
-    def decode_all(self, buffer: bytearray) -> list[bytes]:
+    def decode_all(self, data: bytes) -> tuple[list[bytes], int]:
         """Fail."""
-        raise InvalidFrameError("careless", bytes(buffer))
+        raise InvalidFrameError("careless", data)
 
     def encode(self, frame: bytes) -> bytes:
         """Give it."""
@@ -260,7 +260,7 @@ def test_messages_that_are_there_let_others_run(run: Run) -> None:
             await asyncio.wait([turning])
             return turned
 
-    assert run(main) >= 30
+    assert run(main) >= 8
 
 
 def test_select_takes_what_is_framed(run: Run) -> None:

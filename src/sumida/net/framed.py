@@ -6,7 +6,6 @@ One read is not one message: TCP cuts and joins as it likes. A codec (see
 """
 
 from asyncio import Future
-from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Final, Generic, Literal, NoReturn, Self, TypeVar, final
@@ -32,6 +31,9 @@ U_contra = TypeVar("U_contra", contravariant=True)
 
 _CHUNK: Final = 256 * 1024
 """Bytes taken from the stream at once: all that it keeps."""
+
+_CHEAP: Final = 4
+"""Messages that were found already and count as one operation of the turn's budget."""
 
 _AHEAD: Final = 16 * 1024
 """Bytes whose messages are found at once, before they are asked for.
@@ -74,6 +76,7 @@ class FramedRead(Operation[T_co], Generic[T_co]):
         "_frames",
         "_has_ended",
         "_is_hungry",
+        "_later",
         "_read",
         "_reader",
     )
@@ -88,14 +91,17 @@ class FramedRead(Operation[T_co], Generic[T_co]):
         self._reader = reader
         self._engine: Engine = reader._engine
         self._decoder = decoder
-        self._decode_all: Callable[[bytearray], list[T_co]] | None = getattr(
+        self._decode_all: Callable[[bytes], tuple[list[T_co], int]] | None = getattr(
             decoder, "decode_all", None
         )
         self._read = Read(self._engine, _CHUNK)
         self._buffer = bytearray(read_buffer)
-        self._frames: deque[T_co] = deque()
+        # What was found and not given, the next one at the end: what the budget of the
+        # turn has been charged for, and what comes after that.
+        self._frames: list[T_co] = []
+        self._later: list[T_co] = []
         # The bytes of what was found at once, and how many messages that was.
-        self._ahead: bytes | bytearray = b""
+        self._ahead = b""
         self._ahead_count = 0
         # What `is_ready` has met, for the next `poll`.
         self._error: Exception | None = None
@@ -132,10 +138,8 @@ class FramedRead(Operation[T_co], Generic[T_co]):
 
     def __await__(self) -> Generator[object, None, T_co]:
         frames = self._frames
-        left = budget.left - 1
-        if frames and left:
-            budget.left = left
-            return frames.popleft()
+        if frames:
+            return frames.pop()
             yield None  # type: ignore[unreachable]  # makes it a generator
         if spend():
             yield None
@@ -158,9 +162,11 @@ class FramedRead(Operation[T_co], Generic[T_co]):
             Closed: The stream has ended.
             ReleasedError: It was given up, by `into_parts`.
         """
+        if self._later:
+            self._pay()
         frames = self._frames
         if frames:
-            return frames.popleft()
+            return frames.pop()
         if self._error is not None:
             error, self._error = self._error, None
             raise error
@@ -203,21 +209,36 @@ class FramedRead(Operation[T_co], Generic[T_co]):
             self._is_hungry = True
         return frame
 
-    def _find_ahead(self, decode_all: Callable[[bytearray], list[T_co]]) -> None:
-        ahead = self._buffer[:_AHEAD]
-        rest = bytearray(ahead)
-        frames = decode_all(rest)
-        used = len(ahead) - len(rest)
+    def _find_ahead(
+        self, decode_all: Callable[[bytes], tuple[list[T_co], int]]
+    ) -> None:
+        ahead = bytes(memoryview(self._buffer)[:_AHEAD])
+        frames, used = decode_all(ahead)
         if used:
             del self._buffer[:used]
-            del ahead[used:]
-            self._ahead = ahead
+            self._ahead = ahead[:used]
             self._ahead_count = len(frames)
-            self._frames.extend(frames)
+            frames.reverse()
+            self._later = frames
+            self._pay()
+
+    def _pay(self) -> None:
+        """Charge the budget for what was found, all at once."""
+        if self._frames:
+            return
+        later = self._later
+        # One that is there already is cheap, and asks nobody else.
+        count = max(1, (budget.left - 1) * _CHEAP)
+        if count >= len(later):
+            self._frames, self._later = later, []
+        else:
+            self._frames = later[-count:]
+            del later[-count:]
+        budget.left = max(1, budget.left - len(self._frames) // _CHEAP)
 
     def _go_back(self) -> None:
         """Make bytes again of the messages that were found ahead and not given."""
-        frames = self._frames
+        frames = [*self._later, *self._frames]
         # -1 if there is one before them, which `is_ready` has put there.
         taken = self._ahead_count - len(frames)
         if len(frames) > (taken < 0):
@@ -228,15 +249,15 @@ class FramedRead(Operation[T_co], Generic[T_co]):
             self._buffer[:0] = rest
             self._is_hungry = False
             self._ahead_count = 0
-            while len(frames) > (taken < 0):
-                frames.pop()
+            self._later.clear()
+            self._frames = frames[len(frames) - (taken < 0) :]
 
     def is_ready(self) -> bool:
         """Tell whether a whole message is there; see `Operation.is_ready`.
 
         Half a message wakes a `select`, too, and must not end its coroutines.
         """
-        if not self._frames and self._error is None:
+        if not (self._frames or self._later or self._error):
             try:
                 frame = self.poll()
             except Exception as error:  # noqa: BLE001  # `poll` is to raise it
@@ -244,7 +265,7 @@ class FramedRead(Operation[T_co], Generic[T_co]):
                 return True
             if frame is PENDING:
                 return False
-            self._frames.appendleft(frame)
+            self._frames.append(frame)
         return True
 
     def arm(self, future: Future[object]) -> object:
@@ -260,10 +281,8 @@ class FramedRead(Operation[T_co], Generic[T_co]):
 
     async def __anext__(self) -> T_co:
         frames = self._frames
-        left = budget.left - 1
-        if frames and left:
-            budget.left = left
-            return frames.popleft()
+        if frames:
+            return frames.pop()
         try:
             return await self
         except Closed:

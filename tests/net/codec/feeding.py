@@ -35,7 +35,7 @@ def fed(
     data: bytes,
     sizes: Iterable[int] = (),
     *,
-    decode_all: Callable[[bytearray], Sequence[object]] | None = None,
+    decode_all: Callable[[bytes], tuple[Sequence[object], int]] | None = None,
 ) -> list[object]:
     """Give bytes to a decoder as a stream would, and its end.
 
@@ -61,7 +61,7 @@ def fed(
 
 def _drain(
     decode: Callable[[bytearray], object | None],
-    decode_all: Callable[[bytearray], Sequence[object]] | None,
+    decode_all: Callable[[bytes], tuple[Sequence[object], int]] | None,
     buffer: bytearray,
     events: list[object],
 ) -> bool:
@@ -82,4 +82,6 @@ def _drain(
             return True
         events.append(frame)
         if decode_all is not None:
-            events += decode_all(buffer)
+            frames, used = decode_all(bytes(buffer))
+            events += frames
+            del buffer[:used]

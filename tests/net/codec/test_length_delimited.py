@@ -219,15 +219,37 @@ def test_the_end_within_a_frame_tells_what_came() -> None:
     assert (caught.value.partial, caught.value.expected) == (b"\0\0", 4)
 
 
-def test_nothing_is_taken_at_once_amid_a_frame() -> None:
+def test_nothing_is_found_at_once_amid_a_frame() -> None:
     """That one is for `decode`."""
     codec = LengthDelimitedCodec()
     buffer = bytearray(b"\0\0\0\x02a")
     assert codec.decode(buffer) is None
     buffer += b"b\0\0\0\x01c"
-    assert codec.decode_all(buffer) == []
+    assert codec.decode_all(bytes(buffer)) == ([], 0)
     assert codec.decode(buffer) == b"ab"
-    assert codec.decode_all(buffer) == [b"c"]
+    assert codec.decode_all(bytes(buffer)) == ([b"c"], 5)
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("order", ["big", "little"])
+@pytest.mark.parametrize("counts", [(1, 30), (30, 1, 2, 30), (3, 3, 3, 20), (300,)])
+def test_frames_of_one_size_are_found_in_one_go(
+    size: int, order: FieldOrder, counts: tuple[int, ...]
+) -> None:
+    """And where the size changes, and where half of one is left."""
+    codec = LengthDelimitedCodec(length_field_length=size, byte_order=order)
+    frames = [
+        bytes([index]) * (10 + index)
+        for index, count in enumerate(counts)
+        for _ in range(count)
+    ]
+    data = b"".join(map(codec.encode, frames))
+
+    assert codec.decode_all(data) == (frames, len(data))
+    assert codec.decode_all(data[:-1]) == (
+        frames[:-1],
+        len(data) - size - len(frames[-1]),
+    )
 
 
 def test_a_large_frame_costs_no_more_than_its_bytes() -> None:

@@ -120,30 +120,30 @@ def test_bad_text_is_taken() -> None:
     assert not buffer
 
 
-def test_many_lines_are_taken_at_once() -> None:
-    """Up to the first that is bad, which stays."""
-    codec = LinesCodec(max_length=8)
-    buffer = bytearray(b"a\r\nb\r\r\n\nc\n\xff\nd\n")
-    assert codec.decode_all(buffer) == ["a", "b\r", "", "c"]
-    assert buffer == b"\xff\nd\n"
-    assert codec.decode_all(buffer) == []
+@pytest.mark.parametrize(
+    ("data", "lines", "rest"),
+    [
+        (b"a\r\nb\r\r\n\nc\n\xff\nd\n", ["a", "b\r", "", "c"], b"\xff\nd\n"),
+        (b"\xff\nd\n", [], b"\xff\nd\n"),
+        (b"a\n123456789\nb\n", ["a"], b"123456789\nb\n"),
+        (b"12345\n12345\nrest", ["12345", "12345"], b"rest"),
+        (b"rest", [], b"rest"),
+    ],
+)
+def test_many_lines_are_found_at_once(
+    data: bytes, lines: list[str], rest: bytes
+) -> None:
+    """Up to the first that is bad."""
+    assert LinesCodec(max_length=8).decode_all(data) == (lines, len(data) - len(rest))
 
-    buffer = bytearray(b"a\n123456789\nb\n")
-    assert codec.decode_all(buffer) == ["a"]
-    assert buffer == b"123456789\nb\n"
 
-    buffer = bytearray(b"12345\n12345\nrest")
-    assert codec.decode_all(buffer) == ["12345", "12345"]
-    assert buffer == b"rest"
-
-
-def test_nothing_is_taken_at_once_amid_a_line() -> None:
+def test_nothing_is_found_at_once_amid_a_line() -> None:
     """What has been looked at is for `decode`."""
     codec = LinesCodec(max_length=4)
     buffer = bytearray(b"abc")
     assert codec.decode(buffer) is None
     buffer += b"d\n"
-    assert codec.decode_all(buffer) == []
+    assert codec.decode_all(bytes(buffer)) == ([], 0)
     assert codec.decode(buffer) == "abcd"
 
 
@@ -165,7 +165,7 @@ def test_other_encodings_have_lines_too(encoding: str) -> None:
     word = "ソé"[encoding != "shift_jis"] if encoding != "ascii" else "e"
     buffer = bytearray(codec.encode(word) * 3)
     assert codec.decode(buffer) == word
-    assert codec.decode_all(buffer) == [word, word]
+    assert codec.decode_all(bytes(buffer)) == ([word, word], len(buffer))
 
 
 def test_bad_settings_are_refused() -> None:

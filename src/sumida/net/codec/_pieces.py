@@ -154,24 +154,25 @@ class Pieces:
         buffer.clear()
         return rest
 
-    def take_all(self, buffer: bytearray, make: Callable[[bytes], T | None]) -> list[T]:
-        """Take all whole pieces up to the first that is bad.
+    def find_all(
+        self, data: bytes, make: Callable[[bytes], T | None]
+    ) -> tuple[list[T], int]:
+        """Find all whole pieces up to the first that is bad.
 
         Args:
-            buffer: What has arrived.
+            data: What has arrived.
             make: Makes a message of a piece; None where there is none in it.
 
         Returns:
-            The messages.
+            The messages, and how many bytes they are.
         """
+        frames: list[T] = []
+        used = 0
         if self.is_amid:
-            return []
-        data = bytes(buffer)
+            return frames, used
         pieces = data.split(self._single) if self._single else self._split(data)
         pieces.pop()
         limit = self.max_length
-        frames = []
-        used = 0
         for piece in pieces:
             if len(piece) > limit:
                 break
@@ -182,5 +183,4 @@ class Pieces:
             used += len(piece) + 1
             if frame is not None:
                 frames.append(frame)
-        del buffer[:used]
-        return frames
+        return frames, used

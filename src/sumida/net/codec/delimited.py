@@ -86,16 +86,16 @@ class AnyDelimiterCodec(Codec[bytes, bytes | bytearray | memoryview]):
             return chunk
         return self._pieces.take_rest(buffer)
 
-    def decode_all(self, buffer: bytearray) -> list[bytes]:
-        """Take all chunks up to the first that is too long; see `Decoder`.
+    def decode_all(self, data: bytes) -> tuple[list[bytes], int]:
+        """Find all chunks up to the first that is too long; see `Decoder`.
 
         Args:
-            buffer: What has arrived.
+            data: What has arrived.
 
         Returns:
-            The chunks.
+            The chunks, and how many bytes they are.
         """
-        return self._pieces.take_all(buffer, bytes)
+        return self._pieces.find_all(data, bytes)
 
     def encode(self, frame: bytes | bytearray | memoryview) -> bytes:
         """Make the bytes of a chunk.

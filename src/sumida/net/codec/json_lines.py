@@ -122,16 +122,16 @@ class JsonLinesCodec(Codec[T, object], Generic[T]):
             return value
         return self._value(self._pieces.take_rest(buffer))
 
-    def decode_all(self, buffer: bytearray) -> list[T]:
-        """Take all values up to the first line that is bad; see `Decoder`.
+    def decode_all(self, data: bytes) -> tuple[list[T], int]:
+        """Find all values up to the first line that is bad; see `Decoder`.
 
         Args:
-            buffer: What has arrived.
+            data: What has arrived.
 
         Returns:
-            The values.
+            The values, and how many bytes they are.
         """
-        return self._pieces.take_all(buffer, self._value)
+        return self._pieces.find_all(data, self._value)
 
     def encode(self, frame: object) -> bytes:
         r"""Make a line of a value.

@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from struct import Struct
+from itertools import chain
+from struct import Struct, iter_unpack
 from typing import Final, Literal, TypeAlias, final
 
 from sumida.errors import FrameTooLargeError, IncompleteReadError, InvalidFrameError
@@ -15,6 +16,9 @@ FieldOrder: TypeAlias = Literal["big", "little", "native"]
 
 _MAX_FRAME_LENGTH: Final = 8 * 1024 * 1024
 _MAX_FIELD_LENGTH: Final = 8
+_WORTHWHILE: Final = 8
+"""Frames of one size in a row, below which looking for more does not pay."""
+
 _FORMATS: Final = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
@@ -207,39 +211,59 @@ class LengthDelimitedCodec(Codec[bytes, bytes | bytearray | memoryview]):
             raise IncompleteReadError(partial, expected or self._head_length)
         return frame
 
-    def decode_all(self, buffer: bytearray) -> list[bytes]:
-        """Take all frames up to the first that is bad; see `Decoder`.
+    def decode_all(self, data: bytes) -> tuple[list[bytes], int]:
+        """Find all frames up to the first that is bad; see `Decoder`.
 
         Args:
-            buffer: What has arrived.
+            data: What has arrived.
 
         Returns:
-            The frames.
+            The frames, and how many bytes they are.
         """
         frames: list[bytes] = []
         if self._in_flight is not None:
-            return frames
-        # One copy for all: a slice of it is a frame, and the buffer is cut once.
-        data = bytes(buffer)
+            return frames, 0
         size = len(data)
-        skip, offset, limit = self._skip, self._offset, self._max_frame_length
-        adjustment, least = self._adjustment, self._least
+        skip, offset = self._skip, self._offset
+        shift = skip + self._adjustment
+        least = self._least - self._adjustment
+        most = self._max_frame_length
         last = size - self._head_length
         unpack_from = self._unpack_from
         append = frames.append
         start = 0
+        before = -1
+        hopes = True
         while start <= last:
-            (length,) = unpack_from(data, start + offset)
-            if length > limit:
-                break
-            length += adjustment
-            end = start + skip + length
-            if end > size or length < least:
+            (announced,) = unpack_from(data, start + offset)
+            end = start + announced + shift
+            if end > size or not least <= announced <= most:
                 break
             append(data[start + skip : end])
-            start = end
-        del buffer[:start]
-        return frames
+            if announced == before and hopes:
+                # Two of one size: often all are, and that is found at once.
+                step, start = end - start, end
+                run = self._count_alike(data, start, step, announced)
+                alike = memoryview(data)[start : start + run * step]
+                unpacked = iter_unpack(f"{skip}x{step - skip}s", alike)
+                frames.extend(chain.from_iterable(unpacked))
+                start += run * step
+                hopes = run >= _WORTHWHILE
+            else:
+                start = end
+                before = announced
+        return frames, start
+
+    def _count_alike(self, data: bytes, start: int, step: int, announced: int) -> int:
+        """Count the frames from `start` on that are `step` bytes, one after another."""
+        count = (len(data) - start) // step
+        field = start + self._offset
+        for byte in self._pack(announced):
+            # Each byte of the length by itself, of all heads at once.
+            column = data[field : start + count * step : step]
+            count = len(column) - len(column.lstrip(bytes((byte,))))
+            field += 1
+        return count
 
     def encode(self, frame: bytes | bytearray | memoryview) -> bytes:
         """Put the length before a frame.

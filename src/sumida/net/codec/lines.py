@@ -101,36 +101,34 @@ class LinesCodec(Codec[str, str]):
             return line
         return self._text(self._pieces.take_rest(buffer))
 
-    def decode_all(self, buffer: bytearray) -> list[str]:
-        """Take all lines up to the first that is bad; see `Decoder`.
+    def decode_all(self, data: bytes) -> tuple[list[str], int]:
+        """Find all lines up to the first that is bad; see `Decoder`.
 
         Args:
-            buffer: What has arrived.
+            data: What has arrived.
 
         Returns:
-            The lines.
+            The lines, and how many bytes they are.
         """
         pieces = self._pieces
-        end = buffer.rfind(b"\n") + 1
+        end = data.rfind(b"\n") + 1
         if not end or pieces.is_amid:
-            return []
-        data = bytes(memoryview(buffer)[:end])
+            return [], 0
         if self._is_simple and (
             end <= pieces.max_length
-            or max(map(len, data.split(b"\n"))) <= pieces.max_length
+            or max(map(len, data[:end].split(b"\n"))) <= pieces.max_length
         ):
             try:
-                text = data.decode(self._encoding)
+                text = str(memoryview(data)[:end], self._encoding)
             except UnicodeDecodeError:
                 pass
             else:
-                del buffer[:end]
                 if "\r" in text:
                     text = text.replace("\r\n", "\n")
                 lines = text.split("\n")
                 lines.pop()
-                return lines
-        return pieces.take_all(buffer, self._text)
+                return lines, end
+        return pieces.find_all(data, self._text)
 
     def encode(self, frame: str) -> bytes:
         r"""Make the bytes of a line.

@@ -14,11 +14,11 @@ U_contra = TypeVar("U_contra", contravariant=True)
 class Decoder(Protocol[T_co]):
     """Finds messages in bytes; it never waits and knows no stream.
 
-    One that can take many messages at once may have a method
-    `decode_all(buffer) -> list` beside these. It is called after `decode` gave a
-    message; it takes whole and good messages off the front, gives them in a list, and
-    changes nothing in the codec: what comes then, half a message or a bad one, stays in
-    `buffer` for `decode`.
+    One that can find many messages at once may have a method
+    `decode_all(data: bytes) -> tuple[list, int]` beside these. It is called after
+    `decode` gave a message, and gives the whole and good messages with which `data`
+    begins, and how many bytes they are. It changes nothing in the codec: what comes
+    then, half a message or a bad one, is for `decode`.
 
     Source:
         `tokio_util::codec::Decoder`
