@@ -29,7 +29,7 @@ __all__ = ("File",)
 
 T = TypeVar("T")
 
-_BLOCKS: Final = 8
+_BLOCKS: Final = 16
 """Blocks read at once for lines: a call on a thread costs as much as reading one."""
 
 

@@ -25,7 +25,7 @@ LINE_LIMIT: Final = 1024 * 1024
 More than a peer's on a socket: a log may hold a long trace, and means no harm.
 """
 
-_FEW: Final = 4
+_FEW: Final = 8
 """With so many blocks left or fewer the next are read."""
 
 _BATCH: Final = 2048
