@@ -335,6 +335,10 @@ def test_what_is_no_fresh_coroutine_is_refused(run: Run) -> None:
         async with JoinSet[int]() as tasks:
             with pytest.raises(TypeError, match="call the async function"):
                 tasks.spawn(square)  # type: ignore[arg-type]  # the mistake
+            coroutine = square(3)
+            await coroutine
+            with pytest.raises(MisuseError, match="started before"):
+                tasks.spawn(coroutine)
             coroutine = square(2)
             tasks.spawn(coroutine)
             await turns()
