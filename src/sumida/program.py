@@ -122,11 +122,15 @@ class _Program:
 
     async def whole(self, main: Coroutine[object, object, T]) -> T:
         """Run main, and then what is left of the phases."""
+        has_loop = True
         try:
             return await main
+        except GeneratorExit:
+            has_loop = False
+            raise
         finally:
             self._main = None
-            if len(self.phases):
+            if has_loop and len(self.phases):
                 self.phases.begin(self._on_phases_end)
                 await self.phases.wait()
 
@@ -278,8 +282,8 @@ def run(  # noqa: PLR0913  # one call configures the program
         *args: Its arguments.
         grace: How long main has to stop by itself, in seconds: most orchestrators
             kill after 30.
-        force_after: How long the rest may take then, in seconds; None for ever, for
-            tests that send signals to themselves and go on.
+        force_after: How long the rest may take then, in seconds; None for ever, until
+            the third signal: for tests that send signals to themselves and go on.
         exit: Whether an int that main returns is the exit code.
         strict: Whether known blocking calls on the loop raise `BlockingCallError`.
         watch_blocking: Report what holds the loop for longer, in seconds; None for

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -359,6 +360,25 @@ def test_someone_else_may_have_reaped_it(run: Run) -> None:
         return await child.wait()
 
     assert run(main) == ExitStatus(None)
+
+
+def test_a_forked_child_of_ours_leaves_it_alone(run: Run) -> None:
+    """It is our child, and not that one's."""
+
+    async def main() -> None:
+        async with SLEEP.spawn() as child:
+            with warnings.catch_warnings():
+                # Since CPython 3.12: that a process with threads forks.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                pid = os.fork()
+            if not pid:
+                is_left_alone = not child.kill() and child.try_wait() is not None
+                child.__del__()
+                os._exit(0 if is_left_alone else 1)
+            assert os.waitpid(pid, 0)[1] == 0  # noqa: ASYNC222  # it ends at once
+            assert child.is_running
+
+    run(main)
 
 
 def test_strict_mode_lets_it_pass(run: Run) -> None:

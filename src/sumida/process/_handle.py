@@ -231,6 +231,14 @@ class ProcessHandle:
             self.close()
         return not self._remains
 
+    def disown(self) -> None:
+        """Have nothing to do with it any more."""
+        self.is_abandoned = True
+        self._remains = False
+        if self.status is None:
+            self.status = ExitStatus(None)
+        self.close()
+
     def abandon(self) -> None:
         """Kill the group, and see to it that the child is reaped; on any thread."""
         self.is_abandoned = True
@@ -359,10 +367,13 @@ def _end_all() -> None:
             time.sleep(0.001)
 
 
-def _forget_all() -> None:
+def _disown_all() -> None:
+    """In a forked child: they are its parent's, and not to be touched from here."""
+    for handle in {*_running.values(), *_leaders}:
+        handle.disown()
     _running.clear()
 
 
 atexit.register(_end_all)
 before_forced_exit(_kill_all)
-os.register_at_fork(after_in_child=_forget_all)
+os.register_at_fork(after_in_child=_disown_all)

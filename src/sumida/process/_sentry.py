@@ -37,6 +37,10 @@ _STDERR: Final = 2
 _FORCE_AT: Final = 3
 """The signal at which there is no more waiting."""
 
+_SHORTEST: Final = 0.001
+_LONGEST: Final = 3600.0
+"""Bounds of one wait, in seconds: 0 would mean not to wait, and no clock has `inf`."""
+
 _LAST_WORDS: Final = 1.0
 """How long the report may take, in seconds: whoever reads stderr may be stuck too."""
 
@@ -60,11 +64,13 @@ class Sentry:
         "_deadline",
         "_go",
         "_has_reported",
+        "_is_over",
         "_last",
         "_numbers",
         "_on_force",
         "_on_signal",
         "_ours",
+        "_outer",
         "_patience",
         "_stops",
         "_theirs",
@@ -96,6 +102,9 @@ class Sentry:
         self._unconfirmed = 0
         self._go = threading.Lock()
         self._has_reported = threading.Lock()
+        # The descriptor that was set before, to be put back.
+        self._outer = -1
+        self._is_over = False
         self._thread = threading.Thread(
             target=self._watch, name="sumida-signals", daemon=True
         )
@@ -111,20 +120,24 @@ class Sentry:
         Context().run(self._thread.start)
         for number in self._numbers:
             self._stops.append(listen(number, self._on_handler))
-        self.take_wakeup()
+        self._outer = self.take_wakeup()
 
-    def take_wakeup(self) -> None:
+    def take_wakeup(self) -> int:
         """Have the interpreter write its bytes to us; those of a loop are passed on.
 
         uvloop sets a descriptor of its own whenever it begins to run.
+
+        Returns:
+            The descriptor to which it has written before; -1 for none.
         """
         before = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
         if before in (-1, self._theirs.fileno()):
-            return
+            return before
         self._unchain()
         with contextlib.suppress(OSError):
             # A copy, for the loop closes its own, whose number then means another.
             self._chained = os.dup(before)
+        return before
 
     def _unchain(self) -> None:
         with self._chain_lock:
@@ -156,8 +169,12 @@ class Sentry:
             stop()
         self._stops.clear()
         current = signal.set_wakeup_fd(-1)
-        if current != self._theirs.fileno():
-            signal.set_wakeup_fd(current, warn_on_full_buffer=False)
+        if current == self._theirs.fileno():
+            current = self._outer
+        signal.set_wakeup_fd(current, warn_on_full_buffer=False)
+        self._is_over = True
+        if self._go.locked():
+            self._go.release()
         self._theirs.close()
         self._thread.join(_LAST_WORDS)
 
@@ -166,7 +183,8 @@ class Sentry:
     def _watch(self) -> None:
         while self._deadline is None or self._deadline > time.monotonic():
             if self._deadline is not None:
-                self._ours.settimeout(max(self._deadline - time.monotonic(), 0.001))
+                left = self._deadline - time.monotonic()
+                self._ours.settimeout(min(max(left, _SHORTEST), _LONGEST))
             try:
                 data = self._ours.recv(_CHUNK)
             except TimeoutError:
@@ -197,13 +215,10 @@ class Sentry:
         if self._count == 1:
             self._arm()
         self._on_signal(number, self._count)
-        if self._count >= _FORCE_AT and self._patience is not None:
+        if self._count >= _FORCE_AT:
             self._deadline = time.monotonic()
 
     def _arm(self) -> None:
-        if self._patience is None:
-            return
-        self._deadline = time.monotonic() + self._patience
         # Now, for no thread can be started at the interpreter's end.
         self._go.acquire()
         self._has_reported.acquire()
@@ -212,6 +227,9 @@ class Sentry:
         )
         with contextlib.suppress(RuntimeError):
             Context().run(reporter.start)
+        if self._patience is None:
+            return
+        self._deadline = time.monotonic() + self._patience
         with contextlib.suppress(Exception):
             faulthandler.dump_traceback_later(
                 self._patience + 2 * _LAST_WORDS, exit=True, file=_STDERR
@@ -219,6 +237,8 @@ class Sentry:
 
     def _report(self) -> None:
         self._go.acquire()
+        if self._is_over:
+            return
         try:
             self._on_force(self._last)
         finally:
