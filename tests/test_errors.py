@@ -30,6 +30,7 @@ def test_what_was_not_sent_is_given_back() -> None:
         (errors.AccessError("ID"), "with ID.scope(value)"),
         (errors.WorkerDiedError("f", -9), "exit code -9"),
         (errors.MisuseError("a", "b"), "a; b"),
+        (errors.StorageFullError("/x"), "the disk is full; not all was written: '/x'"),
     ],
     ids=lambda value: type(value).__name__,
 )

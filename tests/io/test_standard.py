@@ -152,7 +152,7 @@ def test_a_program_reads_and_writes_and_changes_no_flags(
     with kind(tmp_path) as (source, target, written):
         before = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (source, target)]
         with start(loop, "echo", report, source, target) as child:
-            assert child.wait(30) == 0
+            assert child.wait(30) == 0, written()
         after = [fcntl.fcntl(fd, fcntl.F_GETFL) for fd in (source, target)]
         text = written()
 
@@ -174,11 +174,11 @@ def test_a_read_that_waits_keeps_no_program_from_ending(
 ) -> None:
     """It is cancelled, and nobody has to press a key."""
     report = tmp_path / "report"
-    with kind(tmp_path) as (source, target, _):
+    with kind(tmp_path) as (source, target, written):
         # What stands there already is read by somebody else.
         assert os.read(source, 100) == b"hello\n"
         with start(loop, "wait", report, source, target) as child:
-            assert child.wait(30) == 0
+            assert child.wait(30) == 0, written()
         flags = fcntl.fcntl(source, fcntl.F_GETFL)
 
     assert not flags & os.O_NONBLOCK

@@ -10,6 +10,7 @@ import pytest
 from sumida import io
 from sumida.errors import StorageFullError
 from sumida.io._offload import FILES
+from sumida.runtime.strict import strict_mode
 from tests.io.counting import descriptors, names_in
 from tests.support import Run
 
@@ -137,3 +138,33 @@ def test_a_cancelled_atomic_write_leaves_a_whole_file(run: Run, tmp_path: Path) 
         return seen
 
     assert run(main) <= contents
+
+
+def test_nothing_of_it_blocks_the_loop(run: Run, tmp_path: Path) -> None:
+    """Strict mode sees no call that waits, whatever is done with files."""
+
+    async def main() -> int:
+        with strict_mode():
+            await io.create_dir_all(tmp_path / "a" / "b")
+            await io.write(tmp_path / "a" / "x", b"one\ntwo\n")
+            await io.write_atomic(tmp_path / "a" / "x", b"one\ntwo\n")
+            await io.copy_file(tmp_path / "a" / "x", tmp_path / "a" / "y")
+            count = len(await io.read(tmp_path / "a" / "x"))
+            async with await io.open(tmp_path / "a" / "x", "r+") as file:
+                count += len([line async for line in file.lines()])
+                await file.truncate(0)
+            async for chunk in io.read_chunks(tmp_path / "a" / "y"):
+                count += len(chunk)
+            count += len([entry async for entry in io.walk(tmp_path)])
+            async with (
+                io.temporary_folder(tmp_path),
+                io.temporary_file(tmp_path),
+                await io.watch(tmp_path),
+                await io.watch(tmp_path, poll=0.01),
+            ):
+                await io.rename(tmp_path / "a" / "x", tmp_path / "z")
+            await io.remove_dir_all(tmp_path / "a")
+            async with await io.stderr():
+                return count
+
+    assert run(main) == 8 + 2 + 8 + 4

@@ -31,9 +31,10 @@ class Ahead:
         at: How much of it was taken.
         blocks: Those after it.
         hold: Who has cut a piece out of `data`, from `at` on.
+        total: Bytes that were ever kept.
     """
 
-    __slots__ = ("_later", "at", "blocks", "data", "hold")
+    __slots__ = ("_later", "at", "blocks", "data", "hold", "total")
 
     def __init__(self) -> None:
         self.data = b""
@@ -41,6 +42,7 @@ class Ahead:
         self.blocks: deque[bytes] = deque()
         self._later = 0
         self.hold: Hold | None = None
+        self.total = 0
 
     def __len__(self) -> int:
         return len(self.data) - self.at + self._later
@@ -60,6 +62,7 @@ class Ahead:
         Args:
             data: The bytes; none at the end of the file.
         """
+        self.total += len(data)
         if self.at == len(self.data) and not self.blocks:
             self.data = data
             self.at = 0

@@ -7,8 +7,10 @@ next read begins with it; a write, a seek or a `tell` counts from where the read
 stands, not the descriptor.
 """
 
+import contextlib
 import errno
 from asyncio import AbstractEventLoop, Future, get_running_loop
+from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Callable
 from functools import partial
 from io import FileIO
@@ -292,11 +294,12 @@ class Handle:
             Safe: what was read is kept.
         """
         ahead = self.ahead
-        before = len(ahead)
+        before = ahead.total
         await self.wait_for_turn()
-        if len(ahead) <= before:
+        # Something was read ahead, or by another task, while this one waited.
+        if ahead.total == before:
             await self.run(partial(read, self.raw), kept=ahead.keep_all)
-        self.is_ended = len(ahead) <= before
+        self.is_ended = ahead.total == before
         self.let_go()
         return not self.is_ended
 
@@ -359,12 +362,18 @@ class Handle:
                 del error
 
     def drop(self) -> None:
-        """Close it at once if nothing is done with it; for a finaliser."""
-        if not self.is_closing:
-            self.is_closing = True
-            if not self.is_busy:
-                self.is_busy = self.is_closed = True
-                self.raw.close()
+        """Close it at once if nothing is done with it, or soon; for a finaliser."""
+        if self.is_closing:
+            return
+        if running_loop() is not self.loop and not self.loop.is_closed():
+            # The collector has come upon it on another thread.
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(self.begin_close)
+                return
+        self.is_closing = True
+        if not self.is_busy:
+            self.is_busy = self.is_closed = True
+            self.raw.close()
 
 
 @final

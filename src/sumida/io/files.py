@@ -449,13 +449,7 @@ class File:
         handle = self._handle
         if handle.is_closing:
             return
-        if not handle.loop.is_closed():
-            try:
-                handle.loop.call_soon_threadsafe(handle.begin_close)
-            except RuntimeError:
-                handle.drop()
-        else:
-            handle.drop()
+        handle.drop()
         warnings.warn(
             f"{self!r} was collected while open; use `async with`, or close it",
             ResourceWarning,

@@ -37,7 +37,9 @@ class StandardInput(Reads, End):
     Closing it closes what was opened for it, and leaves descriptor 0 as it is.
 
     Args:
-        transport: Reads it.
+        fd: The shared descriptor, which is left as it is.
+        own: A description of our own for the same; -1 to let a thread wait.
+        what: What it is, for messages.
 
     Source:
         `tokio::io::Stdin`
@@ -69,6 +71,11 @@ class StandardOutput(Writes, End):
 
     `flush` it, or leave its `async with`, before the program ends. Closing it closes
     what was opened for it, and leaves descriptors 1 and 2 as they are.
+
+    Args:
+        fd: The shared descriptor, which is left as it is.
+        own: A description of our own for the same; -1 to let a thread write.
+        what: What it is, for messages.
 
     Source:
         `tokio::io::Stdout`, `Stderr`
