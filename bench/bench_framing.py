@@ -70,7 +70,7 @@ def ours(message: bytes, codec: Callable[[], object]) -> Main:
         async with client, server:
             writing = asyncio.create_task(write())
             count = 0
-            async for _ in FramedRead(server, codec()):  # type: ignore[arg-type, var-annotated]  # a decoder
+            async for _ in FramedRead(server, codec()):  # type: ignore[arg-type]  # a decoder
                 count += 1
             assert count == FRAMES
             await writing
