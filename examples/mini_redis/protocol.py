@@ -113,7 +113,10 @@ class RequestCodec:
         try:
             if not self._missing and buffer[0] == _ARRAY:
                 _take_simple(buffer, batch)
-            while len(batch) < MAX_BATCH and (request := self._take(buffer)):
+            while buffer and len(batch) < MAX_BATCH:
+                request = self._take(buffer)
+                if request is None:
+                    break
                 batch.append(request)
         except ProtocolError as error:
             self._error = error
@@ -249,8 +252,11 @@ def _take_simple(buffer: bytearray, batch: list[Request]) -> None:
             break
         batch.append(arguments)
         start = end
-    rest = sum(map(len, lines[start:])) + 2 * (last - start)
-    del buffer[: len(buffer) - rest]
+    if start == last and not lines[last]:
+        buffer.clear()
+    else:
+        rest = sum(map(len, lines[start:])) + 2 * (last - start)
+        del buffer[: len(buffer) - rest]
 
 
 def _words(line: bytes) -> Request:
