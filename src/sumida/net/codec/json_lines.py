@@ -17,9 +17,11 @@ class JsonLinesCodec(Codec[T, object], Generic[T]):
     r"""JSON values, each on a line of its own; lines that are blank are passed over.
 
     It needs msgspec: `pip install "sumida[json]"`. The first one made imports it, which
-    blocks for a while: import it, or make one, before the loop runs. A line that is too long, or no JSON,
-    or not of the type, is an error once; it was taken, and the next can be read. A
-    `null` is no message, in neither direction: a decoder's None says "not yet".
+    blocks for a while: import it, or make one, before the loop runs.
+
+    A line that is too long, or no JSON, or not of the type, is an error once; it was
+    taken, and the next can be read. A `null` is no message, in neither direction: a
+    decoder's None says "not yet".
 
     Args:
         type: What a value has to be: a dataclass, a TypedDict, a `msgspec.Struct`, a
