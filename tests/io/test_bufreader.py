@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.errors import (
@@ -122,6 +122,7 @@ def begin(reader: BufReader[Parts], call: str, count: int) -> Awaitable[object]:
             return reader.peek()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(min_size=1, max_size=6) | st.just(b"\n"), max_size=12),
     st.lists(st.tuples(st.sampled_from("relutp"), st.integers(1, 9)), max_size=20),

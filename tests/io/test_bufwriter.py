@@ -6,7 +6,7 @@ import gc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.errors import BusyError, Disconnected
@@ -184,6 +184,7 @@ def test_it_works_over_files_and_streams(run: Run, tmp_path: Path) -> None:
     assert run(main) == (b"piece\n" * 1000 + b"last", b"piece\n" * 1000)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.binary(max_size=9), st.integers(0, 4)), max_size=20),
     st.integers(1, 12),

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.errors import Closed, LimitExceededError
@@ -86,6 +86,7 @@ async def _lines_of(blocks: list[bytes], limit: int = 1 << 20) -> list[str]:
     return [line async for line in lines]
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"\r", b"\r\n"])))
 def test_any_split_gives_the_same_lines(blocks: list[bytes]) -> None:
     """As if all had come at once."""
@@ -98,6 +99,7 @@ def test_any_split_gives_the_same_lines(blocks: list[bytes]) -> None:
     assert asyncio.run(_lines_of(blocks)) == texts
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab\n", max_size=60), st.integers(1, 8))
 def test_a_limit_holds_for_each_line(text: str, limit: int) -> None:
     """Those before one that is too long are given, and then it is told."""
@@ -135,6 +137,7 @@ def test_a_limit_holds_for_each_line(text: str, limit: int) -> None:
     assert got == wanted
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(alphabet="aé\r", max_size=5), max_size=12),
     st.lists(st.integers(0, 4), max_size=12),

@@ -333,18 +333,20 @@ class File:
         sync = getattr(os, "fdatasync", os.fsync)
         await self._change(lambda raw: sync(raw.fileno()))
 
-    async def _change(self, work: Callable[[FileIO], T]) -> T:
+    async def _change(
+        self, work: Callable[[FileIO], T], *, is_writing: bool = True
+    ) -> T:
         """Do something that counts from where the reader stands."""
         handle = self._handle
         await handle.wait_for_turn()
-        if handle.late is not None:
+        if is_writing and handle.late is not None:
             handle.let_go()
             handle.raise_late()
         handle.ahead.settle()
         ahead = handle.ahead.forget()
         handle.is_ended = False
         result = await handle.run(
-            partial(_step_back_and, work, handle.raw, ahead), is_writing=True
+            partial(_step_back_and, work, handle.raw, ahead), is_writing=is_writing
         )
         handle.let_go()
         return result
@@ -369,7 +371,9 @@ class File:
         Cancel safety:
             Not safe: the position may be the old or the new one.
         """
-        return await self._change(lambda raw: raw.seek(offset, whence))
+        return await self._change(
+            lambda raw: raw.seek(offset, whence), is_writing=False
+        )
 
     async def tell(self) -> int:
         """Tell where the next read or write begins.
