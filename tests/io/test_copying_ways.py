@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.errors import Disconnected
-from sumida.io import CopyCounts, Stream, copy_bidirectional, copying, duplex
+from sumida.io import CopyCounts, Stream, _relay, copy_bidirectional, copying, duplex
 from sumida.io._splice import CAN_SPLICE, drop_pipes
 from sumida.net import TcpListener, TcpStream, UnixStream
 from sumida.testing import turns
@@ -53,6 +53,12 @@ async def _accept(listener: TcpListener) -> TcpStream:
 
 
 KINDS = {"memory": memory, "unix": unix, "tcp": tcp, "tls": tls}
+
+
+@pytest.fixture(autouse=True)
+def grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Go over to the kernel in the middle of a copy."""
+    monkeypatch.setattr(_relay, "GROWN", 20_000)
 
 
 @pytest.fixture(params=product(KINDS, KINDS), ids="-".join)
@@ -200,11 +206,11 @@ def test_a_cancel_at_every_await_leaks_nothing(run: Run, kind: str) -> None:
     there=st.lists(st.integers(0, 200_000), max_size=5),
     back=st.lists(st.integers(0, 200_000), max_size=5),
     early=st.integers(0, 70_000),
-    splices=st.booleans(),
+    after=st.sampled_from([None, 0, 1, 100_000]),
     kind=st.sampled_from([tcp, unix]),
 )
 def test_the_kernel_and_python_give_the_same(
-    there: list[int], back: list[int], early: int, *, splices: bool, kind: MakePair
+    there: list[int], back: list[int], early: int, after: int | None, kind: MakePair
 ) -> None:
     """For any sizes, also of what had arrived before the copy began."""
 
@@ -224,7 +230,8 @@ def test_the_kernel_and_python_give_the_same(
             return question, answer, await carrying
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copying, "CAN_SPLICE", splices)
+        patch.setattr(copying, "CAN_SPLICE", after is not None)
+        patch.setattr(_relay, "GROWN", after or 0)
         question, answer, counts = asyncio.run(main())
     assert question == b"e" * early + _content(there)
     assert answer == _content(back)

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from sumida import select, sleep
 from sumida.errors import Closed, ConnectError, Disconnected, Elapsed
 from sumida.io import Stream
 from sumida.net import TcpListener, TcpStream, _connect
+from sumida.net._options import TcpOptions
 from sumida.testing import turns
 from sumida.testing.cancel import Outcome, cancel_everywhere
 from tests.net.certificates import client_context, server_context
@@ -439,3 +441,46 @@ def test_a_handshake_that_hangs_has_a_deadline(run: Run) -> None:
             await turns()
 
     run(main)
+
+
+def test_what_is_set_is_what_the_kernel_has(run: Run) -> None:
+    """On both ends: keep-alive, linger rounded up, sizes of buffers, reuse."""
+
+    def seen(stream: TcpStream) -> dict[str, object]:
+        get = stream._socket.getsockopt
+        return {
+            "nodelay": bool(get(socket.IPPROTO_TCP, socket.TCP_NODELAY)),
+            "keepalive": get(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+            "idle": get(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+            "linger": struct.unpack("ii", get(socket.SOL_SOCKET, socket.SO_LINGER, 8)),
+            # Linux keeps, and tells, twice as much.
+            "send": get(socket.SOL_SOCKET, socket.SO_SNDBUF),
+            "receive": get(socket.SOL_SOCKET, socket.SO_RCVBUF),
+        }
+
+    async def main() -> list[dict[str, object]]:
+        options: TcpOptions = {
+            "keepalive": 7.4,
+            "linger": 0.5,
+            "send_buffer": 20_000,
+            "receive_buffer": 30_000,
+        }
+        async with await TcpListener.bind(
+            LOCAL, 0, reuse_port=True, **options
+        ) as listener:
+            second = await TcpListener.bind(LOCAL, listener.port, reuse_port=True)
+            second.close()
+            client = await TcpStream.connect(LOCAL, listener.port, **options)
+            server = await listener.accept()
+            async with client, server:
+                return [seen(client), seen(server)]
+
+    for found in run(main):
+        assert found == {
+            "nodelay": True,
+            "keepalive": 1,
+            "idle": 7,
+            "linger": (1, 1),
+            "send": 40_000,
+            "receive": 60_000,
+        }

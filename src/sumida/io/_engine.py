@@ -130,7 +130,8 @@ class Engine(WritingSide):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; see `asyncio.Protocol`."""
         self.transport = cast("Transport", transport)
-        self.send = self.transport.write
+        # The reading end of a pipe has none.
+        self.send = getattr(transport, "write", self.write)
         self.is_ready = not self.is_congested
         if hasattr(transport, "max_size"):
             setattr(transport, "max_size", RECEIVE_SIZE)  # noqa: B010  # of asyncio's own

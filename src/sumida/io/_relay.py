@@ -6,12 +6,16 @@ end of the other's writing, and the way back goes on.
 """
 
 from asyncio import Future
-from typing import final
+from collections.abc import Callable
+from typing import Final, final
 
 from sumida.errors import Disconnected
 from sumida.io._engine import Engine
 
-__all__ = ("Relay",)
+__all__ = ("GROWN", "Relay")
+
+GROWN: Final = 256 * 1024
+"""Bytes after which another way is asked for: the kernel's costs more to begin."""
 
 
 @final
@@ -24,11 +28,21 @@ class Relay:
         done: Set when the source has ended, or with the error that broke either.
 
     Attributes:
+        grown: Asked when enough was carried to go another way; returns whether it
+            took the bytes, and goes on from there.
         count: Bytes handed to the target.
         has_ended: Whether the source has ended.
     """
 
-    __slots__ = ("_done", "_is_held", "_source", "_target", "count", "has_ended")
+    __slots__ = (
+        "_done",
+        "_is_held",
+        "_source",
+        "_target",
+        "count",
+        "grown",
+        "has_ended",
+    )
 
     def __init__(self, source: Engine, target: Engine, done: Future[None]) -> None:
         self._source = source
@@ -36,6 +50,7 @@ class Relay:
         self._done = done
         self._is_held = False
         self.count = 0
+        self.grown: Callable[[Relay, bytes], bool] | None = None
         self.has_ended = False
 
     def __repr__(self) -> str:
@@ -49,6 +64,8 @@ class Relay:
         target.target_of = self
         if source.size:
             self.feed(source.take(source.size))
+            if source.sink is not self:
+                return  # another way was taken at once
         if target.is_lost or target.transport.is_closing():
             self.lose(target.error)
         elif source.at_eof:
@@ -68,6 +85,9 @@ class Relay:
         target = self._target
         if target.is_lost or target.is_closing:
             self.lose(target.error)
+            return
+        grown = self.grown
+        if grown is not None and self.count >= GROWN and grown(self, data):
             return
         target.write(data)
         self.count += len(data)

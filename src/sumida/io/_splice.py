@@ -22,6 +22,9 @@ CAN_SPLICE: Final = hasattr(os, "splice")
 _PIPE_SIZE: Final = 1024 * 1024
 """Bytes that a pipe is asked to hold: what Linux grants to anybody."""
 
+_SHORT: Final = 64 * 1024
+"""Bytes below which a move has taken all there was."""
+
 _ROUNDS: Final = 8
 """Moves in one callback, before other connections have their turn."""
 
@@ -69,6 +72,7 @@ class SplicePump:
         target: Where they go: another, to which nothing is being written.
         descriptors: Duplicates of the two sockets' descriptors.
         done: Set when the source has ended, or with the error that broke either.
+        head: Bytes that go before all others.
 
     Attributes:
         count: Bytes that are with the target.
@@ -76,6 +80,7 @@ class SplicePump:
 
     __slots__ = (
         "_done",
+        "_head",
         "_in_pipe",
         "_loop",
         "_pipe",
@@ -88,19 +93,21 @@ class SplicePump:
         "count",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # made in one place
         self,
         loop: AbstractEventLoop,
         source: Engine,
         target: Engine,
         descriptors: tuple[int, int],
         done: Future[None],
+        head: bytes = b"",
     ) -> None:
         self._loop = loop
         self._source = source
         self._target = target
         self._source_fd, self._target_fd = descriptors
         self._done = done
+        self._head = head
         self._pipe: tuple[int, int] | None = None
         self._in_pipe = 0
         self._reads = False
@@ -121,7 +128,9 @@ class SplicePump:
             if engine.is_lost or engine.transport.is_closing():
                 self.lose(engine.error)
                 return
-        if source.at_eof:
+        if self._head:
+            self._watch_target()
+        elif source.at_eof:
             self._end()
         else:
             self._watch_source()
@@ -131,9 +140,7 @@ class SplicePump:
         self._source.sink = self._target.target_of = None
         self._forget_source()
         self._forget_target()
-        pipe, self._pipe = self._pipe, None
-        if pipe is not None:
-            _leave_pipe(pipe, is_empty=not self._in_pipe)
+        self._give_pipe_back()
 
     def _watch_source(self) -> None:
         if not self._reads:
@@ -158,13 +165,39 @@ class SplicePump:
     def _move(self) -> None:
         """Move what there is, and see to what is missing."""
         try:
+            if self._head and not self._send_head():
+                return
             for _ in range(_ROUNDS):
                 if not self._in_pipe and not self._fill():
                     return
+                size = self._in_pipe
                 if not self._empty():
+                    return
+                if size < _SHORT:
+                    # That was all, most likely, and the loop will tell of more.
+                    self._give_pipe_back()
                     return
         except OSError as error:
             self.lose(error)
+
+    def _send_head(self) -> bool:
+        """Send what goes first; return whether all of it has gone."""
+        try:
+            moved = os.write(self._target_fd, self._head)
+        except BlockingIOError:
+            return False
+        self.count += moved
+        self._head = self._head[moved:]
+        if self._head:
+            return False
+        self._forget_target()
+        self._watch_source()
+        return True
+
+    def _give_pipe_back(self) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is not None:
+            _leave_pipe(pipe, is_empty=not self._in_pipe)
 
     def feed(self, data: bytes) -> None:
         """Refuse: the transport reads nothing."""
@@ -196,8 +229,7 @@ class SplicePump:
                 flags=os.SPLICE_F_NONBLOCK | os.SPLICE_F_MOVE,
             )
         except BlockingIOError:
-            self._pipe = None
-            _leave_pipe(pipe, is_empty=True)
+            self._give_pipe_back()
             return False
         if moved:
             self._in_pipe = moved

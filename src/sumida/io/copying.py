@@ -9,6 +9,7 @@ import os
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Final, Protocol, TypeAlias, final
 
 from sumida.errors import Elapsed
@@ -119,9 +120,9 @@ async def copy_bidirectional(
     """Copy both ways until both sides have ended.
 
     The end of one side ends the writing of the other, and the way back goes on. Two
-    plain sockets on Linux are copied by the kernel (`splice`); everything else is
-    handed from transport to transport. Both streams are flushed, and left for the
-    caller to close; an error or a cancel closes both at once.
+    plain sockets on Linux are copied by the kernel (`splice`) once it is worth it;
+    everything else is handed from transport to transport. Both streams are flushed,
+    and left for the caller to close; an error or a cancel closes both at once.
 
     Args:
         a: One side.
@@ -156,7 +157,7 @@ async def copy_bidirectional(
     one.check_free()
     other.check_free()
     try:
-        result = await _run(one, other, idle_timeout, counts)
+        result = await _run(one, other, idle_timeout, counts or CopyCounts())
         for engine in (one, other):
             if not engine.is_lost:
                 await engine.flush()
@@ -167,75 +168,110 @@ async def copy_bidirectional(
     return result
 
 
+_Pump: TypeAlias = Relay | SplicePump
+
+
 async def _run(
     one: Engine,
     other: Engine,
     idle_timeout: float | None,
-    counts: CopyCounts | None,
+    counts: CopyCounts,
 ) -> tuple[int, int]:
     """Copy until both have ended, and give back what is borrowed."""
     loop = asyncio.get_running_loop()
     ends = (loop.create_future(), loop.create_future())
     finished: Future[None] = loop.create_future()
 
-    def look(end: Future[None]) -> None:
-        failure = end.exception()
-        if finished.done():
-            return
-        if failure is not None:
-            finished.set_exception(failure)
-        elif all(each.done() for each in ends):
-            finished.set_result(None)
-
     for end in ends:
-        end.add_done_callback(look)
+        end.add_done_callback(partial(_look, ends, finished))
     with ExitStack() as stack:
-        there, back = await _pumps(one, other, ends, stack)
-        if counts is not None:
-            counts._there, counts._back = there, back
-        for pump in (there, back):
-            stack.callback(pump.stop)
-            pump.start()
-        stack.callback(_watch_idle(loop, (there, back), idle_timeout, finished))
+        relays = Relay(one, other, ends[0]), Relay(other, one, ends[1])
+        counts._there, counts._back = relays
+        if _can_splice(one) and _can_splice(other):
+            for relay in relays:
+                relay.grown = partial(_splice, (one, other), ends, counts, stack)
+        stack.callback(relays[0].stop)
+        relays[0].start()
+        if counts._back is relays[1]:
+            stack.callback(relays[1].stop)
+            relays[1].start()
+        stack.callback(_watch_idle(loop, counts, idle_timeout, finished))
         try:
             await finished
         finally:
             if finished.done() and not finished.cancelled():
                 # Seen, also by one who was cancelled in the same turn.
                 finished.exception()
-        return there.count, back.count
+        return counts.sent, counts.received
 
 
-_Pump: TypeAlias = Relay | SplicePump
-
-
-async def _pumps(
-    one: Engine,
-    other: Engine,
+def _look(
     ends: tuple[Future[None], Future[None]],
+    finished: Future[None],
+    _: Future[None],
+) -> None:
+    """See whether a copy has finished, or failed."""
+    done = [each for each in ends if each.done()]
+    # Of all that are done: the other may have failed before this was called.
+    failures = [error for each in done if (error := each.exception()) is not None]
+    if finished.done():
+        return
+    if failures:
+        finished.set_exception(failures[0])
+    elif len(done) == len(ends):
+        finished.set_result(None)
+
+
+def _splice(  # noqa: PLR0913, PLR0917  # all that a copy consists of
+    engines: tuple[Engine, Engine],
+    ends: tuple[Future[None], Future[None]],
+    counts: CopyCounts,
     stack: ExitStack,
-) -> tuple[_Pump, _Pump]:
-    """Make a pump for each direction: in the kernel if that can be done here."""
-    if not (_can_splice(one) and _can_splice(other)):
-        return Relay(one, other, ends[0]), Relay(other, one, ends[1])
-    loop = asyncio.get_running_loop()
-    # What the transports have read or not yet written goes first, through them.
-    one.hold()
-    other.hold()
-    early = (one.take(one.size), other.take(other.size))
-    for target, data in ((other, early[0]), (one, early[1])):
-        if data:
-            target.write(data)
-    for engine in (one, other):
-        await engine.flush()
+    grown: Relay,
+    data: bytes,
+) -> bool:
+    """Let the kernel go on with a copy both ways, if nothing waits in between.
+
+    Args:
+        engines: Of the two sides.
+        ends: Of the two directions.
+        counts: Where the relays are, and the pumps will be.
+        stack: What gives back what is borrowed.
+        grown: The relay that has carried enough.
+        data: What it is to carry now.
+
+    Returns:
+        Whether the kernel does it, with `data` first.
+    """
+    if any(engine.unsent or engine.is_closing for engine in engines):
+        return False
+    relays = counts._there, counts._back
     fds: list[int] = []
-    for engine in (one, other):
-        fds.append(os.dup(engine.transport.get_extra_info("socket").fileno()))
-        stack.callback(os.close, fds[-1])
-    there = SplicePump(loop, one, other, (fds[0], fds[1]), ends[0])
-    back = SplicePump(loop, other, one, (fds[1], fds[0]), ends[1])
-    there.count, back.count = len(early[0]), len(early[1])
-    return there, back
+    try:
+        for engine in engines:
+            fds.append(os.dup(engine.transport.get_extra_info("socket").fileno()))
+            stack.callback(os.close, fds[-1])
+    except OSError:
+        # No descriptor is left: it goes on as it was.
+        grown.grown = None
+        return False
+    loop = asyncio.get_running_loop()
+    pumps = []
+    for index, relay in enumerate(relays):
+        assert isinstance(relay, Relay)
+        relay.stop()
+        engines[index].hold()
+        source, target = engines[index], engines[1 - index]
+        head = data if relay is grown else b""
+        numbers = (fds[index], fds[1 - index])
+        pump = SplicePump(loop, source, target, numbers, ends[index], head)
+        pump.count = relay.count
+        stack.callback(pump.stop)
+        pumps.append(pump)
+    counts._there, counts._back = pumps
+    for pump in pumps:
+        pump.start()
+    return True
 
 
 def _can_splice(engine: Engine) -> bool:
@@ -247,25 +283,25 @@ def _can_splice(engine: Engine) -> bool:
 
 def _watch_idle(
     loop: AbstractEventLoop,
-    pumps: tuple[_Pump, _Pump],
+    counts: CopyCounts,
     seconds: float | None,
     finished: Future[None],
 ) -> Callable[[], object]:
     """Fail `finished` when nothing has moved for so long; return what stops that."""
     if seconds is None:
         return int
-    moved = (pumps[0].count, pumps[1].count)
+    moved = (counts.sent, counts.received)
     idle = 0
     timer: TimerHandle
 
     def tick() -> None:
         nonlocal moved, idle, timer
-        now = (pumps[0].count, pumps[1].count)
+        now = (counts.sent, counts.received)
         idle = idle + 1 if now == moved else 0
         moved = now
         if idle >= _TICKS:
             if not finished.done():
-                finished.set_exception(Elapsed(seconds, f"bytes on {pumps[0]!r}"))
+                finished.set_exception(Elapsed(seconds, f"bytes on {counts._there!r}"))
             return
         timer = loop.call_later(seconds / _TICKS, tick)
 

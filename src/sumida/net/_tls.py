@@ -169,6 +169,8 @@ class TlsEngine(Engine):
         if shaking is not None:
             cause = exc or self._failure
             self._refuse(shaking, str(cause or "the peer has gone"), cause)
+        # No longer its own method, which would keep it until the collector comes.
+        self.send = self.transport.write
         Engine.connection_lost(self, exc or self._failure)
 
     def write(self, data: bytes | memoryview) -> None:

@@ -42,6 +42,9 @@ _logger: Final = logging.getLogger("sumida")
 _KILL_AFTER: Final = 10.0
 """Seconds beyond the drain after which a worker that has not ended is killed."""
 
+_HASTE: Final = 5.0
+"""Seconds that workers have when the block is left by an error or a cancel."""
+
 _START_TIMEOUT: Final = 60.0
 """Seconds in which a worker must have imported the program."""
 
@@ -128,7 +131,7 @@ class _Worker:
 class Workers:
     """Worker processes that serve one address; made by `serve_workers`.
 
-    Leaving the block stops them.
+    Leaving the block stops them; by an error or a cancel they have five seconds.
 
     Attributes:
         stopping: Cancelled when they begin to stop.
@@ -300,7 +303,7 @@ class Workers:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self.stop()
+        await self.stop(None if exc_type is None else _HASTE)
 
 
 def _name(function: Callable[..., object]) -> str:
