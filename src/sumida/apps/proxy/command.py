@@ -171,22 +171,25 @@ async def serve(loaded: Loaded, path: Path | None) -> int:
     code = 0
     async with JoinSet[object]() as tasks:
         writing = tasks.spawn(journal.write(), name="journal")
-        with ExitStack() as stack:
-            stack.callback(journal.close)
-            for side in (configs, seen):
-                stack.enter_context(side)
-            if path is not None:
-                # Before the first line is told: who sees it may send the signal.
-                hangup = stack.enter_context(process.signal(signal.SIGHUP))
-                reloader = Reloader(path, configs, proxy.metrics, journal)
-                reloading = tasks.spawn(reloader.run(hangup), name="reload")
-                stack.callback(reloading.cancel)
-            try:
-                await proxy.run(sumida.shutdown_token())
-            except CannotListenError as error:
-                sys.stderr.write(f"sumida proxy: {error}\n")
-                code = _EXIT_CANNOT_LISTEN
-        await _finish(writing)
+        try:
+            with ExitStack() as stack:
+                stack.callback(journal.close)
+                for side in (configs, seen):
+                    stack.enter_context(side)
+                if path is not None:
+                    # Before the first line is told: who sees it may send the signal.
+                    hangup = stack.enter_context(process.signal(signal.SIGHUP))
+                    reloader = Reloader(path, configs, proxy.metrics, journal)
+                    reloading = tasks.spawn(reloader.run(hangup), name="reload")
+                    stack.callback(reloading.cancel)
+                try:
+                    await proxy.run(sumida.shutdown_token())
+                except CannotListenError as error:
+                    sys.stderr.write(f"sumida proxy: {error}\n")
+                    code = _EXIT_CANNOT_LISTEN
+        finally:
+            # Also when a second signal cuts all: the lines of the cut ones are there.
+            await _finish(writing)
     return code
 
 
