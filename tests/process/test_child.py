@@ -169,6 +169,20 @@ def test_leaving_the_block_ends_the_whole_group(run: Run) -> None:
     run(main)
 
 
+def test_signals_to_the_group_reach_the_grandchildren(run: Run) -> None:
+    """They are asked too, and have their time to answer."""
+    answer = "trap 'echo asked; exit' TERM; echo; while :; do sleep 0.01; done"
+    command = Command("sh", "-c", f"({answer}) & trap '' TERM; wait; sleep 1000")
+
+    async def main() -> bytes:
+        async with command.stdout("pipe").grace(0).spawn() as child:
+            await first_line(child)
+            assert child.terminate()
+            return await first_line(child)
+
+    assert run(main) == b"asked\n"
+
+
 def test_what_ignores_sigterm_is_killed(run: Run) -> None:
     """After the grace."""
 
