@@ -278,9 +278,7 @@ class Lease(QueuedOperation["Lease[C]"], Generic[C]):
             self._is_late = False
             self.forget_place()
             raise Elapsed(self._pool._acquire_timeout or 0.0, self._what())
-        # Whoever waits goes first.
-        if stock.waiters.head is not None and stock.waiters.first() is not None:
-            return PENDING
+        # Nobody is passed: as long as one waits there is nothing to take.
         taken = stock.take()
         if taken is None:
             return PENDING
