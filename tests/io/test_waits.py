@@ -422,3 +422,24 @@ def test_waiting_for_room_is_cancel_safe(run: Run) -> None:
         return await cancel_everywhere(Writing)
 
     assert run(main) > 3
+
+
+def test_many_small_writes_to_a_slow_peer_are_cheap(run: Run) -> None:
+    """From CPython 3.12 on asyncio adds up all pieces at each write."""
+
+    async def main() -> tuple[int, bytes]:
+        a, b = await UnixStream.pair()
+        async with a, b:
+            # Below the mark, so that writers go on, with no room in the kernel.
+            a._engine.transport.set_write_buffer_limits(high=1 << 30)
+            a._engine.write(bytes(1_000_000))
+            for n in range(5000):
+                await a.write_all(b"%d," % (n % 10))
+            most = len(a._engine.pieces)
+            a._engine.transport.set_write_buffer_limits(high=65536)
+            await b.read_exact(1_000_000)
+            return most, await b.read_exact(10_000)
+
+    most, data = run(main)
+    assert most <= 257
+    assert data == b"0,1,2,3,4,5,6,7,8,9," * 500

@@ -53,6 +53,8 @@ def test_a_server_serves_and_stops(run: Run) -> None:
         await turns(5)
         report = await server.stop()
         assert report == await server.wait_stopped()
+        # It is still known where it was.
+        assert server.addresses == (f"{LOCAL}:{server.port}",)
         assert "stopping" in repr(server)
         return answers, report, descriptors() - before
 

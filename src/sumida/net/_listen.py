@@ -18,6 +18,7 @@ from sumida.errors import Closed, SumidaError
 from sumida.io._engine import Engine
 from sumida.io.stream import Stream
 from sumida.net._attach import attach
+from sumida.net._connect import show_address
 from sumida.net._options import Options
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 from sumida.runtime.timeouts import timeout
@@ -74,6 +75,7 @@ class Listener(Generic[S]):
         "_handshake_timeout",
         "_is_closed",
         "_is_watching",
+        "_name",
         "_options",
         "_readable",
         "_ready",
@@ -91,6 +93,8 @@ class Listener(Generic[S]):
     ) -> None:
         sock.setblocking(False)  # noqa: FBT003  # the stdlib's signature
         self._socket = sock
+        # Kept, to be told when it is closed, too.
+        self._name: object = sock.getsockname()
         self._options = options
         self._tls = tls
         self._handshake_timeout = handshake_timeout
@@ -105,10 +109,9 @@ class Listener(Generic[S]):
         state = "closed" if self._is_closed else self._show()
         return f"<{type(self).__name__} {state}>"
 
-    @abstractmethod
     def _show(self) -> str:
         """Give its address, for people."""
-        raise NotImplementedError
+        return show_address(self._name)
 
     @abstractmethod
     def _make_stream(self, engine: Engine) -> S:

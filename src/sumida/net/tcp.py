@@ -12,7 +12,7 @@ from sumida.io._checks import check_timeout
 from sumida.io._engine import Engine
 from sumida.io.stream import Stream
 from sumida.net._attach import attach
-from sumida.net._connect import connect_socket, resolve, show_address
+from sumida.net._connect import connect_socket, resolve
 from sumida.net._listen import BACKLOG, Listener
 from sumida.net._options import CONNECT_TIMEOUT, Options, TcpOptions
 from sumida.runtime.timeouts import timeout
@@ -247,12 +247,9 @@ class TcpListener(Listener[TcpStream]):
     @property
     def address(self) -> SocketAddress:
         """Host and port."""
-        return cast("SocketAddress", self._socket.getsockname()[:2])
+        return cast("tuple[str, int, int, int]", self._name)[:2]
 
     @property
     def port(self) -> int:
         """The port, which the system chose if 0 was asked for."""
         return self.address[1]
-
-    def _show(self) -> str:
-        return show_address(self._socket.getsockname())

@@ -17,7 +17,6 @@ from sumida.io._checks import check_timeout
 from sumida.io._engine import Engine
 from sumida.io.stream import Stream
 from sumida.net._attach import attach
-from sumida.net._connect import show_address
 from sumida.net._listen import BACKLOG, Listener
 from sumida.net._options import CONNECT_TIMEOUT, Options, StreamOptions
 from sumida.runtime.timeouts import timeout
@@ -190,9 +189,6 @@ class UnixListener(Listener[UnixStream]):
         if path is not None:
             with contextlib.suppress(OSError):
                 path.unlink()
-
-    def _show(self) -> str:
-        return show_address(self._socket.getsockname())
 
 
 def _remove_dead(path: Path) -> None:
