@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -214,8 +215,11 @@ def test_a_reload_in_the_middle_of_another_ends_well(run: Run) -> None:
     assert stage.left() == []
 
 
-def test_a_stop_in_the_middle_of_a_reload_ends_all(run: Run) -> None:
-    """Also when the new file turns a dependency round."""
+@pytest.mark.parametrize("is_in_the_same_turn", [True, False])
+def test_a_stop_in_the_middle_of_a_reload_ends_all(
+    run: Run, is_in_the_same_turn: bool
+) -> None:
+    """Also when the new file turns a dependency round: nobody waits in a circle."""
 
     async def main() -> Stage:
         stage = Stage()
@@ -225,8 +229,12 @@ def test_a_stop_in_the_middle_of_a_reload_ends_all(run: Run) -> None:
         async with stage.runs(a, b):
             await stage.until("ready", "b")
             stage.reload(replace(a, depends_on=("b",)), replace(b, depends_on=()))
-            await asyncio.sleep(0)
-            stage.stop.cancel()
+            if is_in_the_same_turn:
+                assert stage.supervisor is not None
+                stage.supervisor.stop("enough")
+            else:
+                await asyncio.sleep(0)
+                stage.stop.cancel()
         return stage
 
     stage = run(main)
@@ -259,13 +267,15 @@ def test_a_file_that_is_the_same_changes_nothing(run: Run) -> None:
     assert stage.order("reload") == ["reload None"]
 
 
-def test_a_cancel_kills_every_group_at_once(run: Run) -> None:
-    """As the second Ctrl-C does: no grace, and nobody is left."""
+def test_a_cancel_kills_every_group_at_once(run: Run, tmp_path: Path) -> None:
+    """As the second Ctrl-C does: who was not asked to stop is not asked any more."""
+    asked = tmp_path / "asked"
 
     async def main() -> Stage:
         stage = Stage()
+        tells = f"trap ': > {asked}' TERM; echo up; {TICKS}"
         file = stage.file(
-            shell_of("x", DEAF, ready=UP, stop_grace=1000.0),
+            shell_of("x", tells, ready=UP, stop_grace=1000.0),
             shell_of("y", DEAF, ready=UP, depends_on=("x",), stop_grace=1000.0),
         )
         async with JoinSet[None]() as tasks:
@@ -284,6 +294,7 @@ def test_a_cancel_kills_every_group_at_once(run: Run) -> None:
 
     assert stage.left() == []
     assert zombies(os.getpid()) == []
+    assert not asked.exists()
 
 
 def test_a_cancel_at_any_moment_leaves_nobody(run: Run) -> None:
