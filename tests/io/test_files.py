@@ -193,32 +193,61 @@ def test_closing_waits_for_what_is_done(run: Run, tmp_path: Path) -> None:
 
 
 def test_never_two_operations_at_once(run: Run, tmp_path: Path) -> None:
-    """Whatever tasks do and whoever is cancelled; each is done in order."""
+    """Whatever tasks do and whoever is cancelled, also where one is just served."""
     path = tmp_path / "x"
     inside = 0
-    order = []
+    done = 0
+
+    def work(_: object) -> None:
+        nonlocal inside, done
+        inside += 1
+        for _ in range(20):
+            # Let another thread be inside, if there is one.
+            os.sched_yield()
+        assert inside == 1
+        inside -= 1
+        done += 1
 
     async def main() -> None:
         async with await open_file(path, "w") as file:
 
-            def work(number: int) -> None:
-                nonlocal inside
-                inside += 1
-                assert inside == 1
-                order.append(number)
-                inside -= 1
+            async def use() -> None:
+                for _ in range(10):
+                    await file._change(work)
 
-            tasks = [
-                asyncio.create_task(file._change(lambda _, n=number: work(n)))  # type: ignore[misc]  # the default binds it
-                for number in range(40)
-            ]
+            tasks = [asyncio.create_task(use()) for _ in range(8)]
+            while not all(task.done() for task in tasks):
+                for task in tasks[1::2]:
+                    await asyncio.sleep(0)
+                    if done % 7 == 3:
+                        task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        assert not file._handle.turns.head
+
+    run(main)
+
+    assert done >= 40
+
+
+def test_operations_come_in_order(run: Run, tmp_path: Path) -> None:
+    """First come, first served; who is cancelled in the line does nothing."""
+    order: list[int] = []
+
+    async def main() -> None:
+        async with await open_file(tmp_path / "x", "w") as file:
+
+            async def append(number: int) -> None:
+                await file._change(lambda _: order.append(number))
+
+            tasks = [asyncio.create_task(append(number)) for number in range(40)]
             await asyncio.sleep(0)
             for task in tasks[1::3]:
                 task.cancel()
             for task in tasks:
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
-        assert not file._handle.turns.head
 
     run(main)
 

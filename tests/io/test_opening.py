@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
 
 from sumida.io import open as open_file
+from sumida.io._offload import acquire
+from sumida.testing import turns
 from tests.io.counting import descriptors, wait_for_descriptors
 from tests.support import Run
 
@@ -104,6 +107,26 @@ def test_a_cancelled_open_leaks_no_descriptor(run: Run, tmp_path: Path) -> None:
         return cancelled
 
     assert run(main)
+
+
+def test_what_is_opened_when_its_loop_has_gone_is_closed() -> None:
+    """By the thread that has opened it: nobody else could."""
+    release, dropped = threading.Event(), threading.Event()
+
+    def make() -> int:
+        release.wait(30)
+        return 1
+
+    async def main() -> None:
+        task = asyncio.create_task(acquire(make, lambda _: dropped.set()))
+        await turns()
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    release.set()
+
+    assert dropped.wait(30)
 
 
 def test_an_open_file_lets_the_loop_run(run: Run) -> None:
