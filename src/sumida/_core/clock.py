@@ -2,17 +2,34 @@
 
 from asyncio import AbstractEventLoop, TimerHandle, get_running_loop
 from collections.abc import Callable
+from time import monotonic
 
 __all__ = ("call_at", "hold", "now")
+
+
+# Whether the clock of loops of a type is in whole milliseconds.
+_is_coarse: dict[type[AbstractEventLoop], bool] = {}
 
 
 def now() -> float:
     """Read the clock.
 
+    uvloop's is `time.monotonic` in whole milliseconds, so a time that was counted
+    from it could end early by as much; there the monotonic clock itself is read. A
+    paused clock, or another of somebody else's loop, is read as it is.
+
     Returns:
         The running loop's time, in seconds; only differences mean anything.
     """
-    return get_running_loop().time()
+    loop = get_running_loop()
+    kind = type(loop)
+    is_coarse = _is_coarse.get(kind)
+    if is_coarse is None:
+        # A subclass may have a clock of its own.
+        owner = next(base for base in kind.__mro__ if "time" in base.__dict__)
+        is_coarse = owner.__module__.partition(".")[0] == "uvloop"
+        _is_coarse[kind] = is_coarse
+    return monotonic() if is_coarse else loop.time()
 
 
 def call_at(
