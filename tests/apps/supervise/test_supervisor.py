@@ -13,9 +13,14 @@ import pytest
 
 from sumida import CancellationToken, JoinSet
 from sumida.apps.supervise import supervisor as module
-from sumida.apps.supervise.lifecycle import FAULT
+from sumida.apps.supervise.lifecycle import FAULT, Phase
 from sumida.apps.supervise.output import Output, StreamName, TextForm
-from sumida.apps.supervise.settings import ExitPolicy, LineReady, ProcessFile
+from sumida.apps.supervise.settings import (
+    ExitPolicy,
+    LineReady,
+    ProcessFile,
+    Settings,
+)
 from sumida.apps.supervise.supervisor import Supervisor
 from sumida.testing import turns
 from tests.apps.supervise.stage import QUICK, Stage, shell_of, zombies
@@ -415,6 +420,58 @@ def test_nobody_who_reads_is_a_reason_to_stop(run: Run) -> None:
 
 
 KILLS = 100
+
+
+def test_any_reloads_lead_to_the_last_file(run: Run) -> None:
+    """Wherever they strike; of each name there is one process at a time."""
+    dice = random.Random(7)  # noqa: S311  # no secret
+
+    def processes() -> list[Settings]:
+        names = dice.sample("abcd", dice.randint(1, 4))
+        return [
+            shell_of(
+                name,
+                "echo up; exec sleep 1000",
+                ready=UP,
+                stop_grace=dice.choice([5.0, 6.0]),
+                depends_on=tuple(
+                    before for before in names[:place] if dice.random() < 0.5
+                ),
+            )
+            for place, name in enumerate(names)
+        ]
+
+    async def main() -> tuple[Stage, set[str | None]]:
+        stage = Stage()
+        last = processes()
+        async with stage.runs(*last):
+            for _ in range(12):
+                for _ in range(dice.choice([0, 1, 5, 20])):
+                    await asyncio.sleep(dice.choice([0, 0.001]))
+                last = processes()
+                stage.reload(*last)
+            assert stage.supervisor is not None
+            for process in last:
+                while stage.supervisor.current(process.name).phase is not Phase.READY:
+                    await asyncio.sleep(0.001)
+            while len(stage.left()) != len(last):
+                await asyncio.sleep(0.001)
+            stage.stop.cancel()
+        return stage, {process.name for process in last}
+
+    stage, expected = run(main)
+    running: set[str | None] = set()
+    for seen in stage.log:
+        if seen.kind == "started":
+            assert seen.process not in running
+            running.add(seen.process)
+        elif seen.kind == "stopped":
+            running.discard(seen.process)
+        elif seen.kind == "stop":
+            assert running == expected
+
+    assert running == set()
+    assert stage.left() == []
 
 
 @pytest.mark.slow

@@ -138,6 +138,8 @@ class Supervisor:
         change = compare(self._file, file)
         self._file = file
         self._outcome.policy = file.exit
+        if not self._units:
+            return  # nothing has begun
         self.tell(
             "reload",
             "has read the file again; "
@@ -151,22 +153,24 @@ class Supervisor:
             changed=list(change.changed),
             removed=list(change.removed),
         )
-        old = {name: self._units[name] for name in change.stop}
+        old = [self._units[name] for name in change.stop]
         for name in change.removed:
             del self._units[name]
         # First the new ones, so that there is no moment without any; they wait until
         # their predecessors are gone.
         for settings in change.start:
-            self._launch(settings, old.get(settings.name))
+            self._launch(settings)
         for unit in list(self._units.values()):
             if unit.phase is Phase.BLOCKED:
                 # What it was in want of may be there now.
                 self._launch(unit.settings)
-        for unit in old.values():
+        for unit in old:
             unit.stop.cancel("the file has changed")
 
-    def _launch(self, settings: Settings, before: Unit | None = None) -> None:
-        unit = Unit(settings, self, before)
+    def _launch(self, settings: Settings) -> None:
+        # Also one that an earlier reload took out and that is not gone yet.
+        same = (u for u in reversed(self._live) if u.settings.name == settings.name)
+        unit = Unit(settings, self, next(same, None))
         self._units[settings.name] = unit
         self._live[unit] = None
         self._tasks.spawn(unit.run(), name=f"process {settings.name}")
