@@ -443,3 +443,45 @@ def test_many_small_writes_to_a_slow_peer_are_cheap(run: Run) -> None:
     most, data = run(main)
     assert most <= 257
     assert data == b"0,1,2,3,4,5,6,7,8,9," * 500
+
+
+def test_the_end_stands_behind_what_was_not_read(run: Run) -> None:
+    """A reader that comes late, when reading was held back, gets all, and then it."""
+    size = 2_000_000
+
+    async def main() -> tuple[bool, int, bytes]:
+        a, b = await UnixStream.pair()
+        async with b:
+
+            async def write() -> None:
+                async with a:
+                    await a.write_all(bytes(size))
+
+            writing = asyncio.create_task(write())
+            await turns(100)
+            is_held = 0 < b.buffered < size and not b.at_eof
+            count = len(await b.read_to_end())
+            await writing
+            return is_held, count, await b.read()
+
+    assert run(main) == (True, size, b"")
+
+
+@pytest.mark.parametrize("ends", ["nobody", "peer", "own", "both"])
+def test_a_block_can_be_left_in_every_state(run: Run, ends: str) -> None:
+    """Half-closed, ended, with unread data: it closes, and nothing hangs."""
+
+    async def main() -> list[bool]:
+        a, b = await UnixStream.pair()
+        async with a, b:
+            await a.write_all(b"never read")
+            if ends in {"peer", "both"}:
+                await a.shutdown()
+            if ends in {"own", "both"}:
+                await b.shutdown()
+            await b.readable()
+        async with b:
+            pass
+        return [a.is_closed, b.is_closed]
+
+    assert run(main) == [True, True]

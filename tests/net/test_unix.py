@@ -1,7 +1,9 @@
 """Unix domain sockets."""
 
 import asyncio
+import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +85,38 @@ def test_a_dead_socket_is_replaced_and_nothing_else(run: Run, tmp_path: Path) ->
 
     run(main)
     assert file.read_text() == "precious"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thing of Linux")
+def test_a_name_without_a_file_is_served(run: Run) -> None:
+    """It begins with a zero byte, and ends with the listener."""
+    name = f"\0sumida-test-{os.getpid()}"
+
+    async def main() -> bytes:
+        data = b""
+        for _ in range(2):
+            async with await UnixListener.bind(name) as listener:
+                assert listener.path is None
+                assert f"@{name[1:]}" in repr(listener)
+                async with (
+                    await UnixStream.connect(name) as client,
+                    await listener.accept() as server,
+                ):
+                    assert client.peer_address == f"@{name[1:]}"
+                    await client.write_all(b"x")
+                    data = await server.read()
+        return data
+
+    assert run(main) == b"x"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thing of Linux")
+def test_the_kernel_says_who_is_there(run: Run) -> None:
+    """Process, user and group."""
+
+    async def main() -> tuple[int, int, int]:
+        a, b = await UnixStream.pair()
+        async with a, b:
+            return a.peer_credentials
+
+    assert run(main) == (os.getpid(), os.getuid(), os.getgid())

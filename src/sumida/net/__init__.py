@@ -19,7 +19,7 @@ from sumida.net.pool import Lease, Pool, PoolStatus
 from sumida.net.server import Server, StopReport, connection_token, serve
 from sumida.net.tcp import TcpListener, TcpStream
 from sumida.net.udp import UdpSocket
-from sumida.net.unix import UnixListener, UnixStream
+from sumida.net.unix import PeerCredentials, UnixListener, UnixStream
 from sumida.net.workers import Workers, WorkersReport, serve_workers
 
 __all__ = (
@@ -36,6 +36,7 @@ __all__ = (
     "Lease",
     "LengthDelimitedCodec",
     "LinesCodec",
+    "PeerCredentials",
     "Pool",
     "PoolStatus",
     "Server",

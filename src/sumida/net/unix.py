@@ -9,19 +9,38 @@ import contextlib
 import os
 import socket
 import stat
+import struct
 from pathlib import Path
-from typing import Self, Unpack, final
+from typing import NamedTuple, Self, Unpack, final
 
 from sumida.errors import ConnectError, Elapsed
 from sumida.io._checks import check_timeout
 from sumida.io._engine import Engine
 from sumida.io.stream import Stream
 from sumida.net._attach import attach
+from sumida.net._connect import show_address
 from sumida.net._listen import BACKLOG, Listener
 from sumida.net._options import CONNECT_TIMEOUT, Options, StreamOptions
 from sumida.runtime.timeouts import timeout
 
-__all__ = ("UnixListener", "UnixStream")
+__all__ = ("PeerCredentials", "UnixListener", "UnixStream")
+
+
+class PeerCredentials(NamedTuple):
+    """The process on the other side of a Unix socket.
+
+    Attributes:
+        pid: Its process id.
+        uid: Its user.
+        gid: Its group.
+
+    Source:
+        `tokio::net::unix::UCred`
+    """
+
+    pid: int
+    uid: int
+    gid: int
 
 
 @final
@@ -112,7 +131,20 @@ class UnixStream(Stream):
     @property
     def peer_address(self) -> str:
         """The path of the other side; empty if it has none."""
-        return str(self._engine.transport.get_extra_info("peername") or "")
+        known = self._engine.transport.get_extra_info("peername") or ""
+        return show_address(known) if known else ""
+
+    @property
+    def peer_credentials(self) -> PeerCredentials:
+        """Who was on the other side when it connected, by the kernel's word (Linux).
+
+        Raises:
+            OSError: The connection is gone, or the system cannot tell.
+        """
+        sock = self._engine.transport.get_extra_info("socket")
+        size = struct.calcsize("3i")
+        data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size)
+        return PeerCredentials(*struct.unpack("3i", data))
 
 
 @final
@@ -139,7 +171,8 @@ class UnixListener(Listener[UnixStream]):
         """Listen at `path`; a socket there that nobody listens on is replaced.
 
         Args:
-            path: Where; its directory must exist.
+            path: Where; its directory must exist. One that begins with a zero byte
+                has no file (Linux).
             backlog: Connections that may wait to be accepted.
             mode: The file's permissions, such as 0o600; by default those that the
                 umask leaves.
@@ -158,12 +191,15 @@ class UnixListener(Listener[UnixStream]):
         if backlog < 1:
             raise ValueError(f"backlog must be 1 or more, not {backlog}")
         checked = Options(**options)
-        place = Path(path)
+        name = os.fspath(path)
+        # One that begins with a zero byte has no file, and ends with the socket.
+        place = None if name.startswith("\0") else Path(name)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _remove_dead(place)
-            sock.bind(str(place))
-            if mode is not None:
+            if place is not None:
+                _remove_dead(place)
+            sock.bind(name)
+            if mode is not None and place is not None:
                 os.chmod(place, mode)  # noqa: PTH101  # one short call
             checked.set_buffers(sock)
             sock.listen(backlog)
@@ -179,7 +215,7 @@ class UnixListener(Listener[UnixStream]):
 
     @property
     def path(self) -> Path | None:
-        """Where it listens; None once it was closed."""
+        """Where it listens; None where it has no file, and once it was closed."""
         return self._path
 
     def close(self) -> None:
