@@ -78,6 +78,30 @@ def ours(message: bytes, codec: Callable[[], object]) -> Main:
     return main
 
 
+def ours_many(message: bytes) -> Main:
+    """Receive all messages with `recv_many`."""
+    data = pieces(message)
+
+    async def main() -> None:
+        client, server = await connected()
+
+        async def write() -> None:
+            for piece in data:
+                await client.write_all(piece)
+            await client.shutdown()
+
+        async with client, server:
+            writing = asyncio.create_task(write())
+            frames = FramedRead(server, LengthDelimitedCodec())
+            count = 0
+            while messages := await frames.recv_many(1000):
+                count += len(messages)
+            assert count == FRAMES
+            await writing
+
+    return main
+
+
 Receive = Callable[[asyncio.StreamReader], Awaitable[object]]
 
 
@@ -211,6 +235,7 @@ def rows() -> list[Row]:
     for loop, runner in loops:
         contenders = [
             ours(HEAD.pack(SIZE) + FRAME, LengthDelimitedCodec),
+            ours_many(HEAD.pack(SIZE) + FRAME),
             streams(HEAD.pack(SIZE) + FRAME, read_frame),
             ours_both("send"),
             ours_both("feed"),
@@ -223,6 +248,7 @@ def rows() -> list[Row]:
         ]
         (
             frames,
+            many,
             their_frames,
             sent,
             fed,
@@ -237,6 +263,7 @@ def rows() -> list[Row]:
         line = f"asyncio readline on {loop}"
         table += [
             Row("frames received", frames, exactly, their_frames, floor=3.0),
+            Row("frames received by recv_many", many, exactly, their_frames, floor=3.0),
             Row("frames sent by send and received", sent, exactly, their_sent),
             Row(
                 "frames sent by feed and received", fed, exactly, their_sent, floor=3.0

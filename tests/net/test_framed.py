@@ -1,8 +1,11 @@
 """Messages over a stream: order, ends, errors, back-pressure, a change of codec."""
 
 import asyncio
+from itertools import cycle
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sumida import select, sleep
 from sumida.errors import (
@@ -89,6 +92,82 @@ def test_a_message_in_pieces_is_given_whole(run: Run) -> None:
             return await task
 
     assert run(main) == b"abc"
+
+
+def test_messages_are_taken_many_at_once(run: Run) -> None:
+    """Up to a limit, in order, with one call or another; nothing is the end."""
+
+    async def main() -> list[list[str]]:
+        a, b = duplex()
+        async with a, b:
+            framed = lines(b)
+            await a.write_all(b"1\n2\n3\n4\n5\n6\nha")
+            got = [await framed.recv_many(3)]
+            got.append([await framed.recv()])
+            assert framed.read_buffer == b"5\n6\nha"
+            assert await select(late=sleep(60), many=framed.recv_many(9)) == (
+                "many",
+                ["5", "6"],
+            )
+            waiting = asyncio.ensure_future(framed.recv_many(9))
+            await turns()
+            await a.write_all(b"lf\n")
+            got.append(await waiting)
+            await a.shutdown()
+            got.append(await framed.recv_many(9))
+            with pytest.raises(ValueError, match="1 message or more, not 0"):
+                framed.recv_many(0)
+            return got
+
+    assert run(main) == [["1", "2", "3"], ["4"], ["half"], []]
+
+
+def test_messages_before_an_error_are_taken_first(run: Run) -> None:
+    """Then it is raised, and the next call goes on."""
+
+    async def main() -> None:
+        a, b = duplex()
+        async with a, b:
+            framed = lines(b, 5)
+            await a.write_all(b"1\n2\n1234567\n3\n")
+            assert await framed.recv_many(9) == ["1", "2"]
+            with pytest.raises(FrameTooLargeError):
+                await framed.recv_many(9)
+            assert await framed.recv_many(9) == ["3"]
+
+    run(main)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    count=st.integers(0, 300),
+    limits=st.lists(st.integers(1, 200), min_size=1, max_size=10),
+    peeks=st.booleans(),
+)
+def test_no_message_is_lost_whatever_the_limits(
+    count: int, limits: list[int], *, peeks: bool
+) -> None:
+    """Also where the budget of the turn ends amid what was found."""
+
+    async def main() -> list[str]:
+        a, b = duplex()
+        async with a, b:
+            framed = lines(b)
+            await a.write_all(b"".join(b"%d\n" % n for n in range(count)))
+            await a.shutdown()
+            got: list[str] = []
+            for limit in cycle(limits):
+                if peeks:
+                    assert framed.is_ready() or not got
+                    assert len(framed.read_buffer) >= 0
+                messages = await framed.recv_many(limit)
+                assert len(messages) <= limit
+                got += messages
+                if not messages:
+                    return got
+        return []
+
+    assert asyncio.run(main()) == [str(n) for n in range(count)]
 
 
 def test_the_end_comes_again_and_again(run: Run) -> None:

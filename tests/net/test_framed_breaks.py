@@ -83,7 +83,12 @@ class Receiving:
         assert self.framed.read_buffer == b""
 
 
-CALLS = [lambda framed: framed.recv(), first_of, iterated]
+async def one_of_many(framed: Framed[bytes, bytes]) -> object:
+    """Receive as many as there are, up to one."""
+    return (await framed.recv_many(1))[0]
+
+
+CALLS = [lambda framed: framed.recv(), first_of, iterated, one_of_many]
 
 
 @pytest.mark.parametrize("call", CALLS)

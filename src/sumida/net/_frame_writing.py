@@ -2,10 +2,11 @@
 
 from asyncio import Future
 from collections.abc import Generator, Iterable
-from typing import Final, Generic, Literal, TypeVar, final
+from typing import Final, Generic, Literal, NoReturn, TypeVar, final
 
-from sumida.errors import Closed
+from sumida.errors import Closed, ReleasedError
 from sumida.io._engine import Engine
+from sumida.io._transports import MANY_PIECES, merge
 from sumida.io._waits import Room
 from sumida.io.stream import Stream, WriteHalf
 from sumida.net.codec.protocol import Encoder
@@ -19,7 +20,7 @@ from sumida.operation import (
     wait_next_turn,
 )
 
-__all__ = ("FrameWriting", "Send")
+__all__ = ("FrameWriting", "GivenUp", "Send")
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -185,7 +186,8 @@ class Send(Operation[None]):
         data = self._data
         if data is None:
             raise Closed("this send, which is done")
-        engine.check_writing()
+        if not engine.is_ready:
+            engine.check_writing()
         pending = self._pending
         if len(pending) < self._boundary:
             pending += data
@@ -197,7 +199,9 @@ class Send(Operation[None]):
         if pending:
             data = bytes(pending) + data
             pending.clear()
-        engine.write(data)
+        engine.send(data)
+        if len(engine.pieces) > MANY_PIECES:
+            merge(engine.pieces)
         return None
 
     def arm(self, future: Future[object]) -> object:
@@ -211,3 +215,32 @@ class Send(Operation[None]):
         """Wait no longer; see `Operation.disarm`."""
         if self._room is not None:
             self._room.disarm()
+
+
+@final
+class GivenUp:
+    """The codec of one that has none any more: it refuses all.
+
+    Args:
+        what: Whose.
+    """
+
+    __slots__ = ("_what",)
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __repr__(self) -> str:
+        return "nothing"
+
+    def decode(self, buffer: bytearray) -> NoReturn:  # noqa: ARG002  # a decoder's
+        """Refuse."""
+        raise ReleasedError(f"{self._what} was given up", "use what has its parts")
+
+    def decode_eof(self, buffer: bytearray) -> NoReturn:
+        """Refuse."""
+        self.decode(buffer)
+
+    def encode(self, frame: object) -> NoReturn:  # noqa: ARG002  # an encoder's
+        """Refuse."""
+        self.decode(bytearray())

@@ -8,13 +8,13 @@ One read is not one message: TCP cuts and joins as it likes. A codec (see
 from asyncio import Future
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Final, Generic, Literal, NoReturn, Self, TypeVar, final
+from typing import Final, Generic, Literal, Self, TypeVar, final
 
-from sumida.errors import Closed, ReleasedError
+from sumida.errors import Closed
 from sumida.io._engine import Engine
 from sumida.io._waits import Read
 from sumida.io.stream import ReadHalf, Stream, WriteHalf
-from sumida.net._frame_writing import FrameWriting
+from sumida.net._frame_writing import FrameWriting, GivenUp
 from sumida.net.codec.protocol import Codec, Decoder, Encoder
 from sumida.operation import (
     PENDING,
@@ -26,6 +26,7 @@ from sumida.operation import (
 
 __all__ = ("Framed", "FramedParts", "FramedRead", "FramedWrite")
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 U_contra = TypeVar("U_contra", contravariant=True)
 
@@ -135,6 +136,29 @@ class FramedRead(Operation[T_co], Generic[T_co]):
             Safe: a cancelled call, or one that loses a `select`, has taken nothing.
         """
         return self
+
+    def recv_many(self, limit: int) -> Operation[list[T_co]]:
+        """Take the messages that are there, up to `limit`, waiting while there is none.
+
+        Args:
+            limit: How many messages at the most, 1 or more; those that are found at
+                once are in 16 KiB.
+
+        Returns:
+            An operation that gives 1 to `limit` messages in order, or `[]` at the end
+            of the stream.
+
+        Raises:
+            ValueError: `limit` is less than 1.
+            Disconnected: When awaited: as for `recv`, and so `Elapsed`, and what the
+                codec raises; messages before that were given.
+
+        Cancel safety:
+            Safe: a cancelled call, or one that loses a `select`, has taken nothing.
+        """
+        if limit < 1:
+            raise ValueError(f"limit must be 1 message or more, not {limit}")
+        return _ReceiveMany(self, limit)
 
     def __await__(self) -> Generator[object, None, T_co]:
         frames = self._frames
@@ -290,6 +314,67 @@ class FramedRead(Operation[T_co], Generic[T_co]):
 
 
 @final
+class _ReceiveMany(Operation[list[T]], Generic[T]):
+    """Take several messages at once: `FramedRead.recv_many`.
+
+    Args:
+        framed: Where from.
+        limit: How many at most.
+    """
+
+    __slots__ = ("_framed", "_limit")
+
+    def __init__(self, framed: FramedRead[T], limit: int) -> None:
+        self._framed = framed
+        self._limit = limit
+
+    def __repr__(self) -> str:
+        return f"<ReceiveMany {self._limit} from {self._framed!r}>"
+
+    def __await__(self) -> Generator[object, None, list[T]]:
+        framed = self._framed
+        if spend():
+            yield None
+        while True:
+            result = self.poll()
+            if result is not PENDING:
+                return result
+            data = yield from framed._read.__await__()
+            framed._take(data)
+
+    def poll(self) -> list[T] | Literal[Pending.PENDING]:
+        """Take what there is, if anything; see `Operation.poll`."""
+        framed = self._framed
+        try:
+            first = framed.poll()
+        except Closed:
+            if framed._has_ended:
+                return []
+            raise
+        if first is PENDING:
+            return PENDING
+        messages = [first]
+        for found in (framed._frames, framed._later):
+            count = min(self._limit - len(messages), len(found))
+            if count:
+                messages += found[: -count - 1 : -1]
+                del found[-count:]
+        return messages
+
+    def arm(self, future: Future[object]) -> object:
+        """Wait for bytes; see `Operation.arm`."""
+        return self._framed.arm(future)
+
+    def disarm(self) -> None:
+        """Wait no longer; see `Operation.disarm`."""
+        self._framed.disarm()
+
+    def is_ready(self) -> bool:
+        """Tell whether a whole message is there; see `Operation.is_ready`."""
+        return self._framed.is_ready()
+
+
+@final
 class FramedWrite(FrameWriting[U_contra], Generic[U_contra]):
     """The messages that are written to a stream.
 
@@ -390,35 +475,6 @@ class Framed(FramedRead[T_co], FrameWriting[U_contra], Generic[T_co, U_contra]):
         )
         self._buffer.clear()
         self._pending.clear()
-        self._decoder = self._encoder = _GivenUp(repr(self))
+        self._decoder = self._encoder = GivenUp(repr(self))
         self._is_hungry = False
         return parts
-
-
-@final
-class _GivenUp:
-    """The codec of one that has none any more: it refuses all.
-
-    Args:
-        what: Whose.
-    """
-
-    __slots__ = ("_what",)
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __repr__(self) -> str:
-        return "nothing"
-
-    def decode(self, buffer: bytearray) -> NoReturn:  # noqa: ARG002  # a decoder's
-        """Refuse."""
-        raise ReleasedError(f"{self._what} was given up", "use what has its parts")
-
-    def decode_eof(self, buffer: bytearray) -> NoReturn:
-        """Refuse."""
-        self.decode(buffer)
-
-    def encode(self, frame: object) -> NoReturn:  # noqa: ARG002  # an encoder's
-        """Refuse."""
-        self.decode(bytearray())
