@@ -258,18 +258,20 @@ def rows() -> list[Row]:
             their_lines,
             values,
             their_values,
-        ) = best_of(contenders, FRAMES, runners=[runner] * len(contenders), rounds=5)
+        ) = best_of(contenders, FRAMES, runners=[runner] * len(contenders), rounds=9)
         exactly = f"asyncio readexactly on {loop}"
         line = f"asyncio readline on {loop}"
         table += [
             Row("frames received", frames, exactly, their_frames, floor=3.0),
             Row("frames received by recv_many", many, exactly, their_frames, floor=3.0),
             Row("frames sent by send and received", sent, exactly, their_sent),
+            Row("frames sent by feed and received", fed, exactly, their_sent),
             Row(
-                "frames sent by feed and received", fed, exactly, their_sent, floor=3.0
-            ),
-            Row(
-                "frames sent by send_many and received", sent_many, exactly, their_sent
+                "frames sent by send_many and received",
+                sent_many,
+                exactly,
+                their_sent,
+                floor=3.0,
             ),
             Row("lines received", lines, line, their_lines),
             Row("JSON lines received", values, f"{line} and json", their_values),
