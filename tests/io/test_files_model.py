@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from io import BytesIO
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,7 @@ def look(path: Path) -> bytes:
     return path.read_bytes()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.text(alphabet="ab\n", max_size=20), st.lists(CALLS, max_size=30))
 def test_it_is_as_a_file_of_python(text: str, calls: list[Call]) -> None:
