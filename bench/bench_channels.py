@@ -5,7 +5,9 @@ python bench/bench_channels.py
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+import types
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
 
 import anyio
 import trio
@@ -120,6 +122,47 @@ async def interpreter_floor() -> None:
     await _both(half(), half())
 
 
+@types.coroutine
+def next_turn() -> Generator[None, None, None]:
+    """Let the others run once."""
+    yield
+
+
+async def bare_recv_many() -> None:
+    """Do what recv_many does with a deque and one coroutine: no cancel, no select."""
+    queue: deque[int] = deque()
+
+    async def put(n: int) -> None:
+        if len(queue) >= CAPACITY:
+            await next_turn()
+        queue.append(n)
+
+    async def produce() -> None:
+        for n in range(MESSAGES):
+            await put(n)
+
+    async def consume() -> None:
+        received = 0
+        while received < MESSAGES:
+            batch = [*queue]
+            queue.clear()
+            received += len(batch)
+            if not batch:
+                await next_turn()
+
+    await _both(produce(), consume())
+
+
+async def empty_turns() -> None:
+    """Let two tasks run once for each queue full, and move nothing."""
+
+    async def half() -> None:
+        for _ in range(0, MESSAGES, CAPACITY):
+            await next_turn()
+
+    await _both(half(), half())
+
+
 async def anyio_stream() -> None:
     """Do the same with anyio's memory object stream."""
     tx, rx = anyio.create_memory_object_stream[int](CAPACITY)
@@ -171,7 +214,7 @@ def rows() -> list[Row]:
     Returns:
         The rows of the table.
     """
-    queue, single, iterated, many, batches, floor = best_of(
+    queue, single, iterated, many, batches, floor, bare, turns = best_of(
         [
             asyncio_queue,
             ours_single,
@@ -179,6 +222,8 @@ def rows() -> list[Row]:
             ours_recv_many,
             ours_batches,
             interpreter_floor,
+            bare_recv_many,
+            empty_turns,
         ],
         MESSAGES,
     )
@@ -192,7 +237,11 @@ def rows() -> list[Row]:
         Row("mpsc(64), one at a time", single, "interpreter floor", floor),
         Row("mpsc(64), async for", iterated, "asyncio.Queue", queue),
         Row("mpsc(64), recv_many", many, "asyncio.Queue", queue, floor=3),
+        Row("mpsc(64), recv_many", many, "bare deque and coroutine", bare),
         Row("mpsc(64), send_many, recv_many", batches, "asyncio.Queue", queue, floor=8),
+        Row(
+            "mpsc(64), send_many, recv_many", batches, "empty turns of the loop", turns
+        ),
     ]
 
 
