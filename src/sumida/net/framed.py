@@ -36,7 +36,7 @@ _CHUNK: Final = 256 * 1024
 _CHEAP: Final = 4
 """Messages that were found already and count as one operation of the turn's budget."""
 
-_AHEAD: Final = 16 * 1024
+_AHEAD: Final = 64 * 1024
 """Bytes whose messages are found at once, before they are asked for.
 
 A message of a few bytes is an object of fifty: this is what keeps them few.
@@ -54,7 +54,7 @@ class FramedRead(Operation[T_co], Generic[T_co]):
     there does not stop at an error by itself.) At the end of the stream a message that
     is not whole is an `IncompleteReadError` of the codec, and then the end.
 
-    What waits is bounded: 16 KiB of messages that were found and not yet asked for, a
+    What waits is bounded: 64 KiB of messages that were found and not yet asked for, a
     message that is not whole, and what the stream keeps.
 
     Args:
@@ -69,6 +69,7 @@ class FramedRead(Operation[T_co], Generic[T_co]):
     __slots__ = (
         "_ahead",
         "_ahead_count",
+        "_ahead_size",
         "_buffer",
         "_decode_all",
         "_decoder",
@@ -101,8 +102,9 @@ class FramedRead(Operation[T_co], Generic[T_co]):
         # turn has been charged for, and what comes after that.
         self._frames: list[T_co] = []
         self._later: list[T_co] = []
-        # The bytes of what was found at once, and how many messages that was.
+        # What was found at once: it begins with that many messages of that many bytes.
         self._ahead = b""
+        self._ahead_size = 0
         self._ahead_count = 0
         # What `is_ready` has met, for the next `poll`.
         self._error: Exception | None = None
@@ -142,7 +144,7 @@ class FramedRead(Operation[T_co], Generic[T_co]):
 
         Args:
             limit: How many messages at the most, 1 or more; those that are found at
-                once are in 16 KiB.
+                once are in 64 KiB.
 
         Returns:
             An operation that gives 1 to `limit` messages in order, or `[]` at the end
@@ -240,7 +242,8 @@ class FramedRead(Operation[T_co], Generic[T_co]):
         frames, used = decode_all(ahead)
         if used:
             del self._buffer[:used]
-            self._ahead = ahead[:used]
+            self._ahead = ahead
+            self._ahead_size = used
             self._ahead_count = len(frames)
             frames.reverse()
             self._later = frames
@@ -267,7 +270,7 @@ class FramedRead(Operation[T_co], Generic[T_co]):
         taken = self._ahead_count - len(frames)
         if len(frames) > (taken < 0):
             # The codec is as it was then, for finding ahead changes nothing in it.
-            rest = bytearray(self._ahead)
+            rest = bytearray(self._ahead[: self._ahead_size])
             for _ in range(taken):
                 self._decoder.decode(rest)
             self._buffer[:0] = rest
