@@ -2,6 +2,8 @@
 
 import socket
 import ssl
+import struct
+import threading
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -148,6 +150,36 @@ def test_a_reset_is_told(run: Run) -> None:
                 await until(lambda: not a.server.connections)
 
         assert running.outcomes() == ["reset"]
+
+    run(main)
+
+
+def test_a_server_that_resets_at_once_is_no_fault_of_the_proxy(run: Run) -> None:
+    """Whether it was connected by then or not."""
+
+    async def main() -> None:
+        with socket.create_server((LOCAL, 0)) as cruel:
+
+            def reset() -> None:
+                hard = struct.pack("ii", 1, 0)
+                cruel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, hard)
+                with suppress(OSError):
+                    while True:
+                        cruel.accept()[0].close()
+
+            thread = threading.Thread(target=reset)
+            thread.start()
+            address = "{}:{}".format(*cruel.getsockname())
+            async with backends("a") as (a,):
+                quiet = {"interval": 0.01, "fall": 1000}
+                table = listener(address, a, health=quiet)
+                async with proxying(loaded(table)) as running:
+                    answers = {await ask(running) for _ in range(60)}
+            cruel.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+        assert b"a" in answers
+        assert set(running.outcomes()) <= {"done", "reset"}
 
     run(main)
 

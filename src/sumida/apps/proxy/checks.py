@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import final
 
-from sumida import Elapsed, JoinSet, select, sleep
+from sumida import JoinSet, select, sleep
 from sumida.apps.proxy import preamble
 from sumida.apps.proxy.balancer import Balancer, Upstream
 from sumida.apps.proxy.config import ListenerConfig
-from sumida.errors import ConnectError, Disconnected
 from sumida.net import TcpStream
 from sumida.sync import Notify
 
@@ -75,7 +74,8 @@ class Checks:
                 hello = preamble.encode_local(config.send_proxy)
                 if hello:
                     await stream.write_all(hello)
-        except (ConnectError, Elapsed, Disconnected):
+        except OSError:
+            # Refused, late, or gone before anything could be said.
             self._balancer.failed(upstream, time.monotonic())
         else:
             self._balancer.succeeded(upstream, is_check=True)

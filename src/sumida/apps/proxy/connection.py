@@ -12,7 +12,7 @@ from sumida.apps.proxy.config import Address, ListenerConfig
 from sumida.apps.proxy.dispatch import Dispatcher
 from sumida.apps.proxy.journal import Journal
 from sumida.apps.proxy.metrics import Metrics
-from sumida.errors import ConnectError, Disconnected
+from sumida.errors import Disconnected
 from sumida.io import CopyCounts
 from sumida.net import TcpStream
 
@@ -165,7 +165,8 @@ class Connection:
             server = await TcpStream.connect(
                 *_pair(upstream.address), connect_timeout=config.connect_timeout
             )
-        except (ConnectError, Elapsed) as error:
+        except OSError as error:
+            # Refused, late, or gone before it could be used.
             dispatcher.release(upstream)
             self._note_failure(upstream, error)
             tried.add(upstream.address)
@@ -179,7 +180,7 @@ class Connection:
         dispatcher.balancer.succeeded(upstream)
         return server
 
-    def _note_failure(self, upstream: Upstream, error: Exception) -> None:
+    def _note_failure(self, upstream: Upstream, error: OSError) -> None:
         desk, name = self._desk, self._config.name
         desk.metrics.failures[name, str(upstream.address)] += 1
         desk.journal.tell(
@@ -189,7 +190,7 @@ class Connection:
             upstream=str(upstream.address),
             error=str(error),
         )
-        cause = error.__cause__
+        cause = error.__cause__ or error
         if isinstance(cause, OSError) and cause.errno in _SHORTAGES:
             return  # which says nothing about the upstream
         desk.dispatcher.balancer.failed(upstream, time.monotonic())

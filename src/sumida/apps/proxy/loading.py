@@ -61,7 +61,7 @@ def prepare(config: Config) -> Loaded:
             passphrase; or metrics are wanted that cannot be had.
     """
     if config.metrics is not None:
-        check_extra()
+        check_extra(config.metrics)
     contexts: dict[TlsConfig, ssl.SSLContext] = {}
     for number, listener in enumerate(config.listeners, 1):
         if listener.tls is not None and listener.tls not in contexts:

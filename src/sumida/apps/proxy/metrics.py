@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple, final
 
-from sumida.apps.proxy.config import ConfigError
+from sumida.apps.proxy.config import Address, ConfigError
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -90,8 +90,11 @@ class Metrics:
         self.connect_seconds[listener] += seconds
 
 
-def check_extra() -> None:
+def check_extra(address: Address) -> None:
     """Refuse a metrics port where nothing can fill it.
+
+    Args:
+        address: Where it is wanted.
 
     Raises:
         ConfigError: `prometheus-client` is not installed.
@@ -99,8 +102,8 @@ def check_extra() -> None:
     if find_spec("prometheus_client") is None:
         raise ConfigError(
             "proxy, metrics",
-            "prometheus-client is not installed",
-            "left out without it",
+            str(address),
+            "left out while prometheus-client is not installed",
             "run: pip install 'sumida[metrics]', or remove the key",
         )
 
