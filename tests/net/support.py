@@ -22,9 +22,9 @@ async def for_ever(_stream: TcpStream) -> None:
     await asyncio.get_running_loop().create_future()
 
 
-async def until(condition: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60) -> None:
     """Let the loop turn until something is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)
 
