@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import cycle
+from typing import assert_type
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from sumida.net import (
     LengthDelimitedCodec,
     LinesCodec,
 )
+from sumida.operation import Operation
 from sumida.runtime.yielding import yield_now
 from sumida.sync import Notify
 from sumida.testing import run_paused, turns
@@ -168,6 +170,29 @@ def test_no_message_is_lost_whatever_the_limits(
         return []
 
     assert asyncio.run(main()) == [str(n) for n in range(count)]
+
+
+def test_types_follow_the_codec(run: Run) -> None:
+    """Those of what is received and sent; in a loop and a select."""
+
+    async def main() -> None:
+        a, b = duplex()
+        async with a, b:
+            here = Framed(a, LengthDelimitedCodec())
+            there = Framed(b, LinesCodec())
+            await there.send("x")
+            await a.write_all(b"1\n2\n3\n4\n5\n")
+            await a.shutdown()
+            assert_type(await there.recv(), str)
+            assert_type(await there.recv_many(1), list[str])
+            assert_type((await select(there))[1], str)
+            async for line in there:
+                assert_type(line, str)
+            assert_type(here.recv(), Operation[bytes])
+            takes_bytes: Framed[bytes, bytes] = here
+            assert takes_bytes is here
+
+    run(main)
 
 
 def test_the_end_comes_again_and_again(run: Run) -> None:
