@@ -22,7 +22,7 @@ CAN_SPLICE: Final = hasattr(os, "splice")
 _PIPE_SIZE: Final = 1024 * 1024
 """Bytes that a pipe is asked to hold: what Linux grants to anybody."""
 
-_SHORT: Final = 64 * 1024
+_SHORT: Final = 4 * 1024
 """Bytes below which a move has taken all there was."""
 
 _ROUNDS: Final = 8
