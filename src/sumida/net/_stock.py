@@ -326,12 +326,7 @@ class Stock(Generic[C]):
             _logger.exception("closing %r failed", connection)
             return
         if inspect.isawaitable(closing):
-            loop = asyncio.get_running_loop()
-            task = loop.create_task(
-                finish_closing(connection, closing),
-                name="Pool",
-                context=self._context.copy(),
-            )
+            task = self._spawn(finish_closing(connection, closing))
             self._closing.add(task)
             task.add_done_callback(self._forget)
 
