@@ -17,10 +17,13 @@ async def main():
         say("drained")
 
     async def slow():
+        begun = time.monotonic()
         try:
             await asyncio.sleep(1000)
         finally:
-            say("slow was cut")
+            # The timers of uvloop may be a millisecond early.
+            in_time = time.monotonic() - begun > 0.15 - 0.01
+            say("slow was cut" if in_time else "slow was cut too early")
 
     def flush():
         say("flush")
@@ -160,3 +163,27 @@ def test_a_phase_that_does_not_stop_keeps_only_itself(uvloop: bool) -> None:
     assert "shutdown: drain: main.<locals>.drain does not stop after" in err
     assert "shutdown: flush: main.<locals>.flush has been running for" in err
     assert "shutdown: last: main.<locals>.flush has not begun" in err
+
+
+@loops
+def test_main_is_cancelled_when_its_grace_is_over(uvloop: bool) -> None:
+    """Not before; and has its time to clean up then."""
+    body = """
+    async def main():
+        token = sumida.shutdown_token()
+        say("ready")
+        await token.cancelled()
+        begun = time.monotonic()
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            say(f"in time: {time.monotonic() - begun > 0.2 - 0.01}")
+            await asyncio.sleep(0.1)
+            say("cleaned up")
+    """
+    program = Program(body, uvloop=uvloop, grace=0.2, force_after=30)
+    program.wait_for("ready")
+    program.send(TERM)
+
+    said = ["in time: True", "cleaned up"]
+    assert program.finish()[:2] == (128 + TERM, said)

@@ -1,11 +1,21 @@
 """However a program is stuck, it is gone when its time is over."""
 
+import time
 from dataclasses import dataclass
 from typing import final
 
 import pytest
 
-from tests.process.programs import INT, PATIENCE, TERM, Program, both, loops
+from tests.process.programs import (
+    FORCE_AFTER,
+    GRACE,
+    INT,
+    PATIENCE,
+    TERM,
+    Program,
+    both,
+    loops,
+)
 from tests.process.support import is_dead
 
 
@@ -129,10 +139,12 @@ def test_what_is_stuck_is_named_and_ended(stuck: Situation, uvloop: bool) -> Non
     """Its stack goes to stderr, and the status is 128 + the signal."""
     program = Program(stuck.body, uvloop=uvloop)
     program.wait_for("ready")
+    begun = time.monotonic()
     program.send(TERM)
     status, said, err = program.finish()
 
     assert status == 128 + TERM
+    assert time.monotonic() - begun >= GRACE + FORCE_AFTER, "it had less than its time"
     assert said == list(stuck.says)
     assert "sumida: SIGTERM, the first signal" in err
     assert stuck.seen in err

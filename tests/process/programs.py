@@ -9,7 +9,16 @@ from typing import final
 
 import pytest
 
-__all__ = ("INT", "PATIENCE", "TERM", "Program", "both", "loops")
+__all__ = (
+    "FORCE_AFTER",
+    "GRACE",
+    "INT",
+    "PATIENCE",
+    "TERM",
+    "Program",
+    "both",
+    "loops",
+)
 
 PATIENCE = 60
 """Seconds after which a program that should have ended is a failure."""

@@ -11,7 +11,8 @@ import pytest
 
 from sumida import JoinSet, select, sleep, timeout
 from sumida.errors import Elapsed, MisuseError
-from sumida.process import Child, Command, ExitStatus
+from sumida.process import Child, Command, ExitStatus, _handle
+from sumida.process._handle import ProcessHandle, running
 from sumida.runtime.strict import strict_mode
 from sumida.testing import Outcome, cancel_everywhere, turns
 from tests.process.support import descriptors, is_dead, living_members, zombies
@@ -374,6 +375,28 @@ def test_someone_else_may_have_reaped_it(run: Run) -> None:
         return await child.wait()
 
     assert run(main) == ExitStatus(None)
+
+
+def test_one_that_cannot_be_watched_is_killed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is neither a descriptor nor a thread left for it."""
+
+    def refuse(_: ProcessHandle) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(_handle, "_open_pidfd", lambda _: None)
+    monkeypatch.setattr(ProcessHandle, "_start_thread", refuse)
+
+    async def main() -> None:
+        before = descriptors()
+        with pytest.raises(RuntimeError, match="new thread"):
+            await SLEEP.stdin("pipe").stdout("pipe").spawn()
+        assert descriptors() == before
+
+    run(main)
+    assert zombies() == []
+    assert running() == []
 
 
 def test_a_forked_child_of_ours_leaves_it_alone(run: Run) -> None:

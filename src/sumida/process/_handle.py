@@ -62,6 +62,7 @@ class ProcessHandle:
         "__weakref__",
         "_exits_before",
         "_loop",
+        "_next_scan",
         "_pidfd",
         "_remains",
         "is_abandoned",
@@ -81,14 +82,21 @@ class ProcessHandle:
         # Whether somebody of its group may be left.
         self._remains = owns_group
         self._exits_before = 0
+        self._next_scan = 0.0
         _running[pid] = self
         if owns_group:
             _leaders.add(self)
         self._pidfd = _open_pidfd(pid)
-        if self._pidfd is None:
-            self._start_thread()
-        else:
-            loop.add_reader(self._pidfd, self.reap)
+        try:
+            if self._pidfd is None:
+                self._start_thread()
+            else:
+                loop.add_reader(self._pidfd, self.reap)
+        except BaseException:
+            # Nobody watches it: the caller has to end it.
+            self.disown()
+            del _running[pid]
+            raise
 
     def __repr__(self) -> str:
         return f"<ProcessHandle {self.pid} {self.status or 'running'}>"
@@ -225,11 +233,24 @@ class ProcessHandle:
         if not self._remains:
             return True
         reap_adopted(self.pid)
-        # Dead ones that nobody reaps keep the group's number, and do nothing else.
-        if not self._signal_rest(0) or not living_members(self.pid, None):
+        if not self._signal_rest(0) or not self._has_living():
             self._remains = False
             self.close()
         return not self._remains
+
+    def _has_living(self) -> bool:
+        """Look whether those that are left live.
+
+        Dead ones that nobody reaps keep the group's number, and do nothing else.
+        """
+        begun = time.monotonic()
+        if begun < self._next_scan:
+            return True
+        found = living_members(self.pid, None)
+        # All processes of the system are looked at: not more than a tenth of the time.
+        now = time.monotonic()
+        self._next_scan = now + 10 * (now - begun)
+        return bool(found)
 
     def disown(self) -> None:
         """Have nothing to do with it any more."""

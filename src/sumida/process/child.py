@@ -81,7 +81,10 @@ class Child:
             self.stderr = _reader(fds, 2, f"stderr of {what}")
         except BaseException:
             # No thread or descriptor left to watch it with.
-            _kill_unwatched(started.pid)
+            if hasattr(self, "_handle"):
+                self._handle.abandon()
+            else:
+                _kill_unwatched(started.pid)
             for fd in fds:
                 if fd is not None:
                     os.close(fd)
