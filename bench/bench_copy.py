@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from unittest import mock
 
 from harness import Row, show
 
@@ -64,11 +65,8 @@ async def ours(listening: socket.socket, upstream: int) -> None:
 
 async def by_hand(listening: socket.socket, upstream: int) -> None:
     """Do the same with the kernel left out."""
-    copying.CAN_SPLICE = False  # type: ignore[misc]  # for this measurement
-    try:
+    with mock.patch.object(copying, "CAN_SPLICE", new=False):
         await ours(listening, upstream)
-    finally:
-        copying.CAN_SPLICE = True  # type: ignore[misc]  # as above
 
 
 async def streams(listening: socket.socket, upstream: int) -> None:

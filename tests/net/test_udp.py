@@ -19,16 +19,16 @@ def test_datagrams_arrive_whole(run: Run) -> None:
     """With their sender."""
 
     async def main() -> None:
-        async with await UdpSocket.bind(LOCAL, 0) as server:
-            async with await UdpSocket.connect(LOCAL, server.port) as client:
-                assert client.peer_address == server.local_address
-                await client.send(b"one")
-                await client.send(b"two")
-                assert await server.recv_from() == (b"one", client.local_address)
-                assert await server.recv() == b"two"
-                await server.send_to(b"answer", client.local_address)
-                assert await client.recv() == b"answer"
-                assert f"to {LOCAL}:{server.port}" in repr(client)
+        server = await UdpSocket.bind(LOCAL, 0)
+        async with server, await UdpSocket.connect(LOCAL, server.port) as client:
+            assert client.peer_address == server.local_address
+            await client.send(b"one")
+            await client.send(b"two")
+            assert await server.recv_from() == (b"one", client.local_address)
+            assert await server.recv() == b"two"
+            await server.send_to(b"answer", client.local_address)
+            assert await client.recv() == b"answer"
+            assert f"to {LOCAL}:{server.port}" in repr(client)
 
     run(main)
 
@@ -37,14 +37,14 @@ def test_what_nobody_receives_is_dropped_and_counted(run: Run) -> None:
     """The oldest first: memory stays bounded."""
 
     async def main() -> tuple[int, int, bytes]:
-        async with await UdpSocket.bind(LOCAL, 0, receive_queue=3) as server:
-            async with await UdpSocket.connect(LOCAL, server.port) as client:
-                for n in range(10):
-                    await client.send(b"%d" % n)
-                while server.dropped < 7:
-                    await asyncio.sleep(0)
-                assert bool(server)
-                return len(server), server.dropped, await server.recv()
+        server = await UdpSocket.bind(LOCAL, 0, receive_queue=3)
+        async with server, await UdpSocket.connect(LOCAL, server.port) as client:
+            for n in range(10):
+                await client.send(b"%d" % n)
+            while server.dropped < 7:
+                await asyncio.sleep(0)
+            assert bool(server)
+            return len(server), server.dropped, await server.recv()
 
     assert run(main) == (3, 7, b"7")
 
