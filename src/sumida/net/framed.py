@@ -219,6 +219,8 @@ class FramedRead(Operation[T_co], Generic[T_co]):
     def _find(self) -> T_co | None:
         """Ask the codec for a message, and for those behind it."""
         buffer = self._buffer
+        # All of it was given: one who now waits keeps none of it.
+        self._ahead = b""
         self._ahead_count = 0
         if self._has_ended:
             frame = self._decoder.decode_eof(buffer)
