@@ -106,7 +106,11 @@ class Relay:
         self.has_ended = True
         target = self._target
         if not (target.is_lost or target.is_closing or target.has_ended_writing):
-            target.end_writing()
+            try:
+                target.end_writing()
+            except Disconnected as error:
+                self.lose(error)
+                return
         if not self._done.done():
             self._done.set_result(None)
 

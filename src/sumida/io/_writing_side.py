@@ -133,10 +133,17 @@ class WritingSide(asyncio.Protocol):
         self.transport.write(data)
 
     def end_writing(self) -> None:
-        """End this side when all that was written has gone out."""
+        """End this side when all that was written has gone out.
+
+        Raises:
+            Disconnected: The peer has reset it, which the transport does not know yet.
+        """
         self.has_ended_writing = True
         self.is_ready = False
-        self.transport.write_eof()
+        try:
+            self.transport.write_eof()
+        except OSError as error:
+            raise Disconnected(self.what, "write", str(error)) from error
 
     @property
     def unsent(self) -> int:
