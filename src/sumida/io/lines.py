@@ -29,7 +29,7 @@ _FEW: Final = 8
 """With so many blocks left or fewer the next are read."""
 
 _BATCH: Final = 2048
-"""Lines handed out before others may run: some 300 us, and a block of most texts."""
+"""Lines in a batch at most; after as many others may run, which is some 0.4 ms."""
 
 
 @final
@@ -68,6 +68,7 @@ class Lines:
         "_fill",
         "_limit",
         "_prefetch",
+        "_since",
         "_size",
         "_what",
     )
@@ -94,6 +95,8 @@ class Lines:
         # those before in `_batch` (the next one last), the rest was handed out.
         self._size = 0
         self._count = 0
+        # Lines handed out since others could run.
+        self._since = 0
         self._cut: list[str] = []
         self._batch: list[str] = []
 
@@ -158,8 +161,10 @@ class Lines:
             batch, self._batch = self._batch, []
             batch.reverse()
             return batch
-        # Once a batch, so that a loop which never has to wait lets others run.
-        await yield_now()
+        if self._since >= _BATCH:
+            # A loop which never has to wait lets others run all the same.
+            self._since = 0
+            await yield_now()
         ahead = self._ahead
         if ahead.hold is not self:
             ahead.settle()
@@ -175,6 +180,7 @@ class Lines:
             del self._cut[:_BATCH]
         else:
             self._cut = []
+        self._since += len(batch)
         if not batch:
             ahead.settle()
         return batch
