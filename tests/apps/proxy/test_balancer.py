@@ -64,7 +64,7 @@ def test_least_connections_takes_the_idlest_and_equals_in_turn() -> None:
     st.sampled_from(["round-robin", "least-connections"]),
     st.lists(st.integers(0, 9), max_size=40),
 )
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_it_never_picks_one_that_is_down_while_another_is_up(
     count: int, down: set[int], limit: int, balance: str, releases: list[int]
 ) -> None:
@@ -93,6 +93,7 @@ def test_it_never_picks_one_that_is_down_while_another_is_up(
 
 
 @given(st.integers(1, 7), st.sets(st.integers(1, 7)), st.integers(1, 60))
+@settings(deadline=None)
 def test_round_robin_is_fair(count: int, down: set[int], turns: int) -> None:
     """Nobody who is up gets two more than another."""
     balancer = Balancer(upstreams(count), "round-robin", CHECKED)

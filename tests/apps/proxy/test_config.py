@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.apps.proxy.config import (
@@ -203,6 +203,7 @@ def test_a_long_value_is_shortened() -> None:
 
 
 @given(st.ip_addresses(), st.integers(0, 65535))
+@settings(deadline=None)
 def test_an_address_that_was_written_can_be_read(host: object, port: int) -> None:
     """IPv6 stands in brackets."""
     address = Address(str(host), port)
@@ -238,6 +239,7 @@ KEYS = st.sampled_from(
 
 
 @given(st.dictionaries(KEYS, JUNK))
+@settings(deadline=None)
 def test_junk_is_a_config_error_and_nothing_else(junk: dict[str, object]) -> None:
     """Whatever stands in a table, nobody sees a traceback."""
     listener = {"listen": ":1", "upstreams": ["a:1"], **junk}

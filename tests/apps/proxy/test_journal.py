@@ -5,7 +5,7 @@ import json
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida import JoinSet
@@ -43,6 +43,7 @@ def test_a_json_line_is_an_object() -> None:
 
 
 @given(st.text(), st.sampled_from(["text", "json"]))
+@settings(deadline=None)
 def test_a_line_is_one_line(text: str, style: str) -> None:
     """Nobody forges a second one by a name or an error text."""
     line = format_line(style, WHEN, "x", {"field": text})
@@ -52,6 +53,7 @@ def test_a_line_is_one_line(text: str, style: str) -> None:
 
 
 @given(st.text() | st.just("\x7f"))
+@settings(deadline=None)
 def test_a_value_can_be_read_back(text: str) -> None:
     """It is as it is, or a JSON string."""
     line = format_line("text", WHEN, "x", {"field": text})

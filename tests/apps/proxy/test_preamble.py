@@ -4,7 +4,7 @@ import socket
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.apps.proxy.preamble import SIGNATURE, encode, encode_local
@@ -94,6 +94,7 @@ def test_a_connection_of_the_proxys_own_is_local() -> None:
 
 
 @given(st.ip_addresses(), st.ip_addresses(), st.integers(0, 65535))
+@settings(deadline=None)
 def test_version_2_can_be_read_back(source: object, target: object, port: int) -> None:
     """By a reader that knows the specification only."""
     data = encode("v2", (str(source), port), (str(target), 80))

@@ -5,7 +5,7 @@ import urllib.request
 from http import HTTPStatus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida import spawn_blocking
@@ -57,6 +57,7 @@ def test_a_request_has_its_answer(head: bytes, status: bytes, body: bytes) -> No
 
 
 @given(st.binary(max_size=60))
+@settings(deadline=None)
 def test_junk_has_an_answer_too(head: bytes) -> None:
     """Of one kind or another."""
     assert respond(head, page).startswith(b"HTTP/1.1 ")
