@@ -106,7 +106,7 @@ class Sender(Generic[T]):
             item: Any object; the receiver gets this same object.
 
         Returns:
-            An operation, spent once it is done.
+            An operation, spent once it is done: keep it no longer than that.
 
         Raises:
             Closed: When awaited, the receiver is gone, or at once, this sender is
@@ -135,7 +135,7 @@ class Sender(Generic[T]):
             items: Up to `max_capacity` objects.
 
         Returns:
-            An operation, spent once it is done.
+            An operation, spent once it is done: keep it no longer than that.
 
         Raises:
             ValueError: There are more items than the channel has places.
