@@ -19,9 +19,13 @@ from sumida.net import (
     JsonLinesCodec,
     LengthDelimitedCodec,
     LinesCodec,
+    Pool,
+    TcpStream,
+    serve,
 )
 from sumida.testing import turns
 from sumida.testing.cancel import Outcome, cancel_everywhere
+from tests.net.certificates import client_context, server_context
 from tests.net.sockets import facing, reset
 from tests.support import Run
 
@@ -280,6 +284,37 @@ def test_a_peer_that_is_gone_is_told_to_a_sender_who_waits(run: Run) -> None:
                 await sending
 
     run(main)
+
+
+def test_messages_and_pools_go_over_tls(run: Run) -> None:
+    """As over TCP; a connection on which something was left is not used again."""
+
+    async def echo(stream: TcpStream) -> None:
+        lines = Framed(stream, LinesCodec())
+        async for line in lines:
+            await lines.send_many([line] * (2 if line == "twice" else 1))
+
+    async def main() -> list[tuple[int, str]]:
+        tls, client_tls = server_context(), client_context()
+        async with await serve(echo, "localhost", 0, tls=tls) as server:
+            made: list[Stream] = []
+
+            async def connect() -> Framed[str, str]:
+                stream = await TcpStream.connect(
+                    "localhost", server.port, tls=client_tls
+                )
+                made.append(stream)
+                return Framed(stream, LinesCodec())
+
+            got = []
+            async with Pool(connect, max_size=1) as pool:
+                for question in ("x", "twice", "y"):
+                    async with pool.acquire() as lines:
+                        await lines.send(question)
+                        got.append((made.index(lines.stream), await lines.recv()))
+            return got
+
+    assert run(main) == [(0, "x"), (0, "twice"), (1, "y")]
 
 
 CODECS: list[tuple[Callable[[], Codec[object, object]], st.SearchStrategy[object]]] = [
