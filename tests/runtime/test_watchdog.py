@@ -157,13 +157,15 @@ def test_python_that_computes_is_reported(run: Run, reports: Reports) -> None:
 
     async def main() -> None:
         with LoopWatchdog(asyncio.get_running_loop(), SHORT, reports):
-            await asyncio.sleep(0)
-            spin(10 * SHORT)
-            await reports.until(1)
+            # A crowded machine may stall the loop elsewhere, or keep the watchdog's
+            # thread from looking; then compute again.
+            while not any("in spin" in blocked.stack for blocked in reports.all):
+                await asyncio.sleep(0)
+                spin(10 * SHORT)
 
     run(main)
 
-    assert "in spin" in reports.all[0].stack
+    assert any("in spin" in blocked.stack for blocked in reports.all)
 
 
 def test_c_code_that_holds_the_interpreter_is_reported(
