@@ -6,18 +6,23 @@ read before somebody asks, so that a stream may also be given to another child, 
 """
 
 import contextlib
+import fcntl
+import os
 from types import TracebackType
-from typing import Self, final
+from typing import Final, Self, final
 
 from sumida.errors import Disconnected, MisuseError
+from sumida.io._descriptors import ReadTransport, WriteTransport
 from sumida.io._engine import Engine
 from sumida.io._reading import Reads
 from sumida.io._sink import Sink
 from sumida.io._waits import Read
 from sumida.io._writing import Writes
-from sumida.process._transports import ReadTransport, WriteTransport
 
 __all__ = ("PipeReader", "PipeWriter")
+
+_WIDE: Final = 1024 * 1024
+"""Bytes in a wide pipe: what Linux allows to everybody."""
 
 
 class _Pipe:
@@ -72,6 +77,19 @@ class _Pipe:
                 loop.call_soon_threadsafe(engine.abort)
 
 
+def _widen(fd: int) -> None:
+    """Let the kernel keep more, so that much output takes fewer turns."""
+    with contextlib.suppress(OSError):  # a terminal, or no more is allowed
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _WIDE)
+
+
+def _release(transport: ReadTransport | WriteTransport) -> int:
+    """Give a descriptor away, blocking again, as a child expects it."""
+    fd = transport.release()
+    os.set_blocking(fd, True)  # the stdlib's signature
+    return fd
+
+
 def _open(what: str) -> Engine:
     # No deadline: a child may be silent for as long as it likes.
     return Engine(what, read_timeout=None, write_timeout=None)
@@ -111,7 +129,7 @@ class PipeReader(Reads, _Pipe):
         Args:
             sink: What takes it; it cannot hold it back.
         """
-        self._transport.widen()
+        _widen(self._transport.fileno())
         self._engine.sink = sink
         self._engine.let_read()
 
@@ -130,7 +148,7 @@ class PipeReader(Reads, _Pipe):
                 "give it to another child before anything is read from it",
             )
         self._engine.is_closing = True
-        return self._transport.release()
+        return _release(self._transport)
 
 
 @final
@@ -195,4 +213,4 @@ class PipeWriter(Writes, _Pipe):
                 "flush it first, and do not close it",
             )
         self._engine.is_closing = True
-        return self._transport.release()
+        return _release(self._transport)
