@@ -137,6 +137,24 @@ def test_who_left_for_good_is_the_last_next_time(run: Run) -> None:
     assert run(main)
 
 
+def test_where_all_are_woken_at_once_no_place_is_kept(run: Run) -> None:
+    """To come back costs no walk past those who waited longer: it is last."""
+
+    async def main() -> list[Waiter | None]:
+        queue = WaiterQueue(in_order=False)
+        first, second, third = (joined(queue) for _ in range(3))
+        queue.leave(first)
+        queue.join(first, future(), "test")
+        line = [queue.head]
+        while (waiter := line[-1]) is not None:
+            line.append(waiter.after)
+        assert line == [second, third, first, None]
+        assert queue.wake_all() == 3
+        return [waiter for waiter in (first, second, third) if not is_awake(waiter)]
+
+    assert run(main) == []
+
+
 def test_those_who_no_longer_wait_are_passed_over(run: Run) -> None:
     """A cancelled future is forgotten by all that look for somebody to wake."""
 

@@ -11,8 +11,9 @@ leaving from the middle cost the same however many wait, which neither a deque (
 in the middle) nor a dict (slow at a front that was emptied) can say.
 
 A waiter keeps its ticket when it leaves unserved, and joins again before all who
-came later. So an operation that loses a `select` and is passed again keeps its
-place, and yet nothing is promised to it while nobody awaits it.
+came later. So an operation that loses a `select` and is passed again keeps its place,
+and yet nothing is promised to it while nobody awaits it. Where all are woken at once
+there is no such place, and a thousand tasks can select over one token.
 """
 
 from asyncio import AbstractEventLoop, Future
@@ -58,6 +59,11 @@ class Waiter:
 class WaiterQueue:
     """Waiters in the order of their tickets, first come, first served.
 
+    Args:
+        in_order: Whether they are served one by one, so that a place is worth keeping.
+            Where all are woken at once it is not: to find it again costs time for each
+            who stands before it.
+
     Attributes:
         head: The first in line, or None when nobody waits: the one attribute that
             a fast path may look at.
@@ -65,9 +71,10 @@ class WaiterQueue:
         spare: A waiter that was served and is nobody's, to be used again.
     """
 
-    __slots__ = ("_tail", "_tickets", "head", "loop", "spare")
+    __slots__ = ("_in_order", "_tail", "_tickets", "head", "loop", "spare")
 
-    def __init__(self) -> None:
+    def __init__(self, *, in_order: bool = True) -> None:
+        self._in_order = in_order
         self.head: Waiter | None = None
         self.spare: Waiter | None = None
         self._tail: Waiter | None = None
@@ -169,7 +176,7 @@ class WaiterQueue:
         waiter.linked = False
 
     def leave(self, waiter: Waiter) -> int:
-        """Take `waiter` out, served or not; its ticket stays.
+        """Take `waiter` out, served or not; its ticket stays in a queue that is in order.
 
         Set `waiter.ticket` to 0 to leave for good, and be the last next time.
 
@@ -181,6 +188,8 @@ class WaiterQueue:
         """
         if waiter.linked:
             self._unlink(waiter)
+        if not self._in_order:
+            waiter.ticket = 0
         waiter.future = None
         granted = waiter.granted
         waiter.granted = 0

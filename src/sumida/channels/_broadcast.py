@@ -56,8 +56,8 @@ class Shared(Generic[T]):
         self.receivers = 0
         self.senders = 1
         self.weak_senders = 0
-        self.items = WaiterQueue()
-        self.closings = WaiterQueue()
+        self.items = WaiterQueue(in_order=False)
+        self.closings = WaiterQueue(in_order=False)
         self.loop: AbstractEventLoop | None = running_loop()
 
     def drop_sender(self) -> None:

@@ -32,8 +32,8 @@ class State(Generic[T]):
         self.version = 0
         self.senders = 1
         self.receivers = 0
-        self.changes = WaiterQueue()
-        self.closings = WaiterQueue()
+        self.changes = WaiterQueue(in_order=False)
+        self.closings = WaiterQueue(in_order=False)
         self.loop: AbstractEventLoop | None = running_loop()
 
     def set(self, value: T) -> None:

@@ -63,7 +63,7 @@ class _Shot(Generic[T]):
         self.loop: AbstractEventLoop | None = running_loop()
         # The receiver, waiting for the value; senders, waiting for its end.
         self.values = WaiterQueue()
-        self.closings = WaiterQueue()
+        self.closings = WaiterQueue(in_order=False)
 
     def close_sender(self) -> None:
         """Let the receiver know that nothing will come."""

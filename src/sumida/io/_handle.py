@@ -181,7 +181,7 @@ class Handle:
         self.is_closed = False
         self.late: BaseException | None = None
         self.turns = WaiterQueue()
-        self.closers = WaiterQueue()
+        self.closers = WaiterQueue(in_order=False)
 
     def __repr__(self) -> str:
         return f"<Handle of {self.what}, {len(self.ahead)} bytes ahead>"

@@ -172,7 +172,7 @@ class WritingSide(asyncio.Protocol):
             An operation.
         """
         if self.writers is None:
-            self.writers = WaiterQueue()
+            self.writers = WaiterQueue(in_order=False)
         return Room(self, self.writers)
 
     async def flush(self) -> None:
@@ -280,7 +280,7 @@ class WritingSide(asyncio.Protocol):
         """
         while not self.is_lost:
             if self.closers is None:
-                self.closers = WaiterQueue()
+                self.closers = WaiterQueue(in_order=False)
             await End(self, self.closers)
 
 

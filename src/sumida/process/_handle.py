@@ -76,7 +76,7 @@ class ProcessHandle:
         self.pid = pid
         self.owns_group = owns_group
         self.status: ExitStatus | None = None
-        self.waiters = WaiterQueue()
+        self.waiters = WaiterQueue(in_order=False)
         self.is_abandoned = False
         self._loop = loop
         # Whether somebody of its group may be left.

@@ -34,7 +34,7 @@ class TaskTracker:
     def __init__(self) -> None:
         self._tasks: set[Task[Any]] = set()
         self._is_closed = False
-        self._waiters = WaiterQueue()
+        self._waiters = WaiterQueue(in_order=False)
         # How often it became closed and empty: a wait that was made before sees it
         # even if the tracker was opened again meanwhile.
         self._empties = 0

@@ -46,7 +46,7 @@ class CancellationToken(Source[None]):
     def __init__(self) -> None:
         self._is_cancelled = False
         self._reason: str | None = None
-        self._waiters = WaiterQueue()
+        self._waiters = WaiterQueue(in_order=False)
         # A parent does not keep its children: a server may make one for each of a
         # million requests. A child keeps its parent, so that the chain holds.
         self._parent: CancellationToken | None = None

@@ -144,7 +144,7 @@ class Chan(Generic[T]):
         self.rooms = WaiterQueue()
         self.items = WaiterQueue()
         self.loop = running_loop()
-        self.closings = WaiterQueue()
+        self.closings = WaiterQueue(in_order=False)
 
     @property
     def free(self) -> int:
