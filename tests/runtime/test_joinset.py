@@ -196,6 +196,18 @@ def test_a_cancel_aborts_waits_and_goes_on(run: Run) -> None:
     assert run(main) == (True, True)
 
 
+def test_a_failure_that_the_block_has_met_is_told_once(run: Run) -> None:
+    """What is raised by awaiting a task of the set is raised as it is, not twice."""
+
+    async def main() -> None:
+        async with JoinSet[int]() as tasks:
+            tasks.spawn(for_ever())
+            await tasks.spawn(fail("once"))
+
+    with pytest.raises(ValueError, match="once"):
+        run(main)
+
+
 def test_a_cancel_and_a_failure_are_both_kept(run: Run) -> None:
     """The failures are raised, and the cancel comes at the next wait."""
 

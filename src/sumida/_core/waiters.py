@@ -176,7 +176,7 @@ class WaiterQueue:
         waiter.linked = False
 
     def leave(self, waiter: Waiter) -> int:
-        """Take `waiter` out, served or not; its ticket stays in a queue that is in order.
+        """Take `waiter` out, served or not; in order it keeps its ticket.
 
         Set `waiter.ticket` to 0 to leave for good, and be the last next time.
 

@@ -295,7 +295,8 @@ class JoinSet(Generic[T]):
             later = await self._abort_and_wait()
             cancelled = later or cancelled
         self._has_left = True
-        failures = self._take_failures()
+        # The block may have been left by what a task of its own has raised.
+        failures = [each for each in self._take_failures() if each is not exc]
         for failure in failures:
             if isinstance(failure, (SystemExit, KeyboardInterrupt)):
                 raise failure
