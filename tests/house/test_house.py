@@ -26,7 +26,7 @@ from tests.house.checkers.findings import Finding, Module, modules, report
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = modules(ROOT / "src")
-ROOMS = ("runtime", "channels", "sync", "testing")
+ROOMS = ("runtime", "channels", "sync", "net", "io", "process", "testing")
 EVERYTHING = (
     *SOURCE,
     *(
