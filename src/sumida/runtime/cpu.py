@@ -56,23 +56,15 @@ class _Call:
 
     Args:
         pool: Whose it is.
-        function: The function's name.
+        name: The function's name.
         request: What is sent to the worker.
     """
 
-    __slots__ = (
-        "_lock",
-        "function",
-        "is_abandoned",
-        "loop",
-        "pool",
-        "request",
-        "worker",
-    )
+    __slots__ = ("_lock", "is_abandoned", "loop", "name", "pool", "request", "worker")
 
-    def __init__(self, pool: "CpuPool", function: str, request: bytes) -> None:
+    def __init__(self, pool: "CpuPool", name: str, request: bytes) -> None:
         self.pool = pool
-        self.function = function
+        self.name = name
         self.request = request
         self.loop: AbstractEventLoop = get_running_loop()
         self.worker: WorkerProcess | None = None
@@ -80,7 +72,7 @@ class _Call:
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return self.function
+        return self.name
 
     def __call__(self) -> object:
         return self.pool.execute(self)
@@ -132,6 +124,7 @@ class CpuPool:
         "__weakref__",
         "_busy",
         "_ender",
+        "_ending",
         "_gate",
         "_idle",
         "_name",
@@ -153,6 +146,7 @@ class CpuPool:
 
     def _reset(self) -> None:
         self._gate = threading.Lock()
+        self._ending = threading.Lock()
         self._idle: list[WorkerProcess] = []
         self._busy: dict[WorkerProcess, tuple[_Call, float]] = {}
 
@@ -304,7 +298,8 @@ class CpuPool:
         while tries and await wait(deadline):
             stuck += self._kill(loop)
             deadline, tries = _AFTER_KILL, tries - 1
-        if self._idle:
+        # Or if one that was cancelled has left it at that: behind it in the line.
+        if self._idle or len(self._ender):
             await self._ender.run(self._end_idle)
         return stuck
 
@@ -332,7 +327,7 @@ class CpuPool:
                 worker.kill()
             code = worker.reap()
             if is_wanted:
-                raise WorkerDiedError(call.function, code)
+                raise WorkerDiedError(call.name, code)
             return None
         with self._gate:
             del self._busy[worker]
@@ -376,7 +371,7 @@ class CpuPool:
         if worker.wait_ready():
             return worker
         self._put_away(worker)
-        error = WorkerDiedError(call.function, worker.reap())
+        error = WorkerDiedError(call.name, worker.reap())
         error.add_note(
             "It died while it was starting, before the call. A script that uses "
             'spawn_cpu needs `if __name__ == "__main__":` around what it starts.'
@@ -395,14 +390,16 @@ class CpuPool:
         for worker, (call, since) in busy:
             if loop is None or call.loop is loop:
                 worker.kill()
-                stuck.append(StuckWorker(worker.name, call.function, now - since, ""))
+                stuck.append(StuckWorker(worker.name, call.name, now - since, ""))
         return sorted(stuck, key=lambda worker: worker.name)
 
     def _end_idle(self) -> None:
-        with self._gate:
-            idle, self._idle = self._idle, []
-        for worker in idle:
-            worker.end()
+        # Who comes second waits for the first.
+        with self._ending:
+            with self._gate:
+                idle, self._idle = self._idle, []
+            for worker in idle:
+                worker.end()
 
     def kill_all(self) -> None:
         """Leave no process behind, at the interpreter's end. Not for users."""

@@ -167,8 +167,10 @@ class PausedLoop(asyncio.SelectorEventLoop):
             Safe: as asyncio's.
         """
         self._holds += 1
-        await super().shutdown_default_executor()
-        self._holds -= 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._holds -= 1
 
     def _let_go(self, _future: object) -> None:
         self._holds -= 1

@@ -23,6 +23,7 @@ class _Step:
     data: bytes = b""
     error: Exception | None = None
     seconds: float = 0.0
+    end: float | None = None
 
 
 @final
@@ -156,6 +157,14 @@ class Script:
         if data:
             self._steps.appendleft(_Step("give", data))
 
+    def be_silent_until(self, end: float) -> None:
+        """Let a silence that has begun go on.
+
+        Args:
+            end: When the peer goes on, by the loop's clock.
+        """
+        self._steps.appendleft(_Step("wait", end=end))
+
     def check_written(self, data: bytes) -> None:
         """Compare what was written with what is expected.
 
@@ -234,11 +243,15 @@ class ScriptReader:
         """
         if limit < 0:
             parts = []
-            while part := await self.read(1 << 30):
-                parts.append(part)
+            try:
+                while part := await self.read(1 << 30):
+                    parts.append(part)
+            except asyncio.CancelledError:
+                self._script.give_back(b"".join(parts))
+                raise
             return b"".join(parts)
-        while (pause := self._script.take("wait")) is not None:  # noqa: ASYNC110
-            await asyncio.sleep(pause.seconds)  # the script says so
+        while (pause := self._script.take("wait")) is not None:
+            await self._pause(pause)
         while True:
             step = self._script.take("give", "fail_read")
             if step is not None:
@@ -251,6 +264,16 @@ class ScriptReader:
             raise step.error
         self._script.give_back(step.data[limit:])
         return step.data[:limit]
+
+    async def _pause(self, pause: _Step) -> None:
+        """Let the peer be silent; a silence that has begun ends at its time."""
+        now = asyncio.get_running_loop().time()
+        end = now + pause.seconds if pause.end is None else pause.end
+        try:
+            await asyncio.sleep(end - now)
+        except asyncio.CancelledError:
+            self._script.be_silent_until(end)
+            raise
 
     async def readexactly(self, size: int) -> bytes:
         """Read so many bytes.
