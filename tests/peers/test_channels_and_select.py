@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 import sumida
-from sumida import JoinSet, select, timeout
+from sumida import JoinSet, TaskTracker, select, timeout
 from sumida.channels import broadcast, mpsc, watch
-from sumida.errors import WrongLoopError
+from sumida.errors import Lagged, WrongLoopError
 from sumida.operation import BUDGET
 from sumida.testing import turns
 from tests.support import Run
@@ -173,6 +173,65 @@ def test_row_19_broadcast_and_watch_are_there(run: Run) -> None:
     assert not hasattr(asyncio, "Broadcast")
 
 
+def test_row_19_a_slow_subscriber_holds_nobody_up_and_keeps_little(run: Run) -> None:
+    """A queue for each subscriber grows, or stops all at the slowest; ours does not."""
+    sent, capacity = 50, 4
+
+    async def usual(maxsize: int) -> tuple[int, int]:
+        """Count what the quick one hears, and what waits for the slow one."""
+        quick: asyncio.Queue[int] = asyncio.Queue(maxsize)
+        slow: asyncio.Queue[int] = asyncio.Queue(maxsize)
+        heard = 0
+
+        async def hear() -> None:
+            nonlocal heard
+            while True:
+                await quick.get()
+                heard += 1
+
+        async def send() -> None:
+            for n in range(sent):
+                for queue in (quick, slow):
+                    await queue.put(n)
+                await turns(2)
+
+        tasks = [asyncio.create_task(hear()), asyncio.create_task(send())]
+        await turns(sent * 5)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        return heard, slow.qsize()
+
+    async def ours() -> tuple[int, int, list[int]]:
+        heard = 0
+        news: broadcast.Sender[int] = broadcast.channel(capacity)
+        quick, slow = news.subscribe(), news.subscribe()
+
+        async def hear() -> None:
+            nonlocal heard
+            async for _ in quick:
+                heard += 1
+
+        async with JoinSet[None]() as tasks:
+            tasks.spawn(hear())
+            with news:
+                for n in range(sent):
+                    news.send(n)
+                    await turns(2)
+        with pytest.raises(Lagged) as lagged:
+            await slow.recv()
+        return heard, lagged.value.missed, [n async for n in slow]
+
+    unbounded, bounded = run(usual, 0), run(usual, capacity)
+    heard, missed, kept = run(ours)
+
+    assert unbounded == (sent, sent)
+    assert bounded == (capacity + 1, capacity)
+    assert heard == sent
+    assert missed + len(kept) == sent
+    assert kept == list(range(sent - capacity, sent))
+
+
 def test_row_28_the_first_step_of_an_eager_task_changes_nothing(run: Run) -> None:
     """Work is done in full, whether tasks start at once or later."""
 
@@ -190,6 +249,39 @@ def test_row_28_the_first_step_of_an_eager_task_changes_nothing(run: Run) -> Non
             return [n async for n in rx]
 
     assert sorted(run(ours)) == [0, 1, 4, 9, 16]
+
+
+def test_row_28_a_task_that_ends_in_its_first_step_is_not_kept(run: Run) -> None:
+    """Who notes a task after `create_task` keeps an eager one for ever; ours do not."""
+
+    async def usual() -> tuple[bool, int]:
+        running: dict[str, asyncio.Task[None]] = {}
+
+        async def work(name: str) -> None:
+            running.pop(name, None)  # the usual end of a helper: it cleans up itself
+
+        running["a"] = asyncio.create_task(work("a"))
+        await turns()
+        is_eager = asyncio.get_running_loop().get_task_factory() is not None
+        return is_eager, len(running)
+
+    async def ours() -> tuple[int, str | None, int]:
+        async def work() -> str:
+            return "done"
+
+        tracker = TaskTracker()
+        tracker.spawn(work())
+        tracker.close()
+        await tracker.wait()
+        async with JoinSet[str]() as tasks:
+            tasks.spawn(work())
+            task = await tasks.join_next()
+            return len(tracker), task.result() if task else None, len(tasks)
+
+    is_eager, left = run(usual)
+
+    assert left == is_eager
+    assert run(ours) == (0, "done", 0)
 
 
 def test_row_36_use_from_another_thread_is_refused_or_bridged(run: Run) -> None:
