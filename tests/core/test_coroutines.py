@@ -1,6 +1,7 @@
 """A task is made of a fresh coroutine, and of nothing else."""
 
 import asyncio
+from collections.abc import Coroutine
 
 import pytest
 
@@ -42,6 +43,26 @@ def test_what_was_started_or_has_ended_is_refused(run: Run) -> None:
             start(5, None)  # type: ignore[arg-type]  # the mistake
 
     run(main)
+
+
+def test_what_has_ended_and_nobody_holds_fails_in_its_task(run: Run) -> None:
+    """A task is not lost: it says what was wrong."""
+
+    async def nothing() -> None:
+        pass
+
+    def ended() -> Coroutine[object, object, None]:
+        coroutine = nothing()
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        return coroutine
+
+    async def main() -> BaseException | None:
+        task = start(ended(), None)
+        await asyncio.wait([task])
+        return task.exception()
+
+    assert str(run(main)) == "cannot reuse already awaited coroutine"
 
 
 def test_without_a_loop_it_is_closed() -> None:

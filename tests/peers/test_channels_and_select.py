@@ -258,7 +258,7 @@ def test_row_28_a_task_that_ends_in_its_first_step_is_not_kept(run: Run) -> None
         running: dict[str, asyncio.Task[None]] = {}
 
         async def work(name: str) -> None:
-            running.pop(name, None)  # the usual end of a helper: it cleans up itself
+            running.pop(name, None)  # the usual end: it takes itself out
 
         running["a"] = asyncio.create_task(work("a"))
         await turns()

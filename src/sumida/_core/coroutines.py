@@ -37,6 +37,9 @@ _FRESH: Final = _fresh_count()
 def start(coroutine: Coroutine[object, object, T], name: str | None) -> Task[T]:
     """Make a task of a coroutine that was not started before.
 
+    One that has ended, and that nobody else holds, is not seen here: its task fails,
+    with Python's RuntimeError. To look would cost each spawn some 5 %.
+
     Args:
         coroutine: What the task runs.
         name: The task's name; asyncio's by default.

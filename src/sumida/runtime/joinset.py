@@ -115,7 +115,8 @@ class JoinSet(Generic[T]):
         Raises:
             TypeError: `coroutine` is none.
             MisuseError: The set was left, no loop runs, or the coroutine was started
-                before.
+                before. (If it has ended, and nobody else holds it, that is not seen
+                here: the task fails with a RuntimeError.)
         """
         if self._has_left:
             if iscoroutine(coroutine):
