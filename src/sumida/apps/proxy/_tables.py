@@ -44,7 +44,8 @@ def _show(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 80 else text[:77] + "..."  # noqa: PLR2004  # a line
+    # Both ends: what tells one path from another is the last of it.
+    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"  # noqa: PLR2004  # a line
 
 
 @final
