@@ -1,9 +1,10 @@
-"""Run every benchmark and write the table of docs/benchmarks.md.
+"""Run the benchmarks and write the tables of docs/benchmarks.md.
 
-    python bench/report.py            prints the tables
-    python bench/report.py --write    puts them into docs/benchmarks.md as well
+    python bench/report.py                 prints all tables
+    python bench/report.py net copy        those of these rooms
+    python bench/report.py --write ...     puts them into docs/benchmarks.md as well
 
-The tables of an interpreter replace the ones that it wrote before.
+A table replaces the one that the same interpreter wrote before, as soon as it is made.
 """
 
 import importlib
@@ -57,26 +58,42 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def put(key: str, name: str, text: str) -> None:
+    """Put a table into the page, in the place of the one before.
+
+    Args:
+        key: The interpreter's version.
+        name: The benchmark.
+        text: The table, with its heading.
+    """
+    page = PAGE.read_text(encoding="utf-8")
+    head, *sections = re.split(r"(?m)^(?=## )", page)
+    tables: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for section in sections:
+        title, *parts = re.split(r"(?m)^(?=### )", section)
+        others[title.split("\n", 1)[0]] = section
+        if title.startswith(f"## CPython {key}\n"):
+            tables = {part.split(" ", 2)[1]: part for part in parts}
+    tables[name] = text
+    title = f"## CPython {key}"
+    body = "".join(tables[each] for each in sorted(tables))
+    others[title] = f"{title}\n\n{machine()}.\n\n{body}"
+    whole = head + "".join(text.rstrip() + "\n\n" for text in others.values())
+    PAGE.write_text(whole.rstrip() + "\n", encoding="utf-8")
+
+
+def main(arguments: list[str]) -> None:
     """Measure, print, and write if asked to."""
     key = ".".join(map(str, sys.version_info[:2]))
-    parts = [f"## CPython {key}", "", machine() + ".", ""]
-    for name in modules():
-        module = importlib.import_module(name)
-        rows: list[Row] = module.rows()
+    wanted = [each for each in arguments if not each.startswith("-")]
+    for name in [f"bench_{each}" for each in wanted] or modules():
+        rows: list[Row] = importlib.import_module(name).rows()
         show(name, rows)
-        room = name.removeprefix("bench_")
-        parts += [f"### {room} (`bench/{name}.py`)", "", table(rows), ""]
-    if "--write" in sys.argv:
-        text = PAGE.read_text(encoding="utf-8")
-        pattern = rf"(?ms)^## CPython {re.escape(key)}$.*?(?=^## |\Z)"
-        section = "\n".join(parts) + "\n"
-        if re.search(pattern, text):
-            text = re.sub(pattern, lambda _: section, text)
-        else:
-            text = text.rstrip() + "\n\n" + section
-        PAGE.write_text(text.rstrip() + "\n", encoding="utf-8")
+        if "--write" in arguments and rows:
+            room = name.removeprefix("bench_")
+            put(key, room, f"### {room} (`bench/{name}.py`)\n\n{table(rows)}\n\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
