@@ -13,6 +13,9 @@ Piece: TypeAlias = bytes | bytearray | memoryview
 MANY_PIECES: Final = 256
 """Pieces that are made one."""
 
+# One for all that have none: an empty deque takes 760 bytes.
+_NO_PIECES: Final[deque[Piece]] = deque(maxlen=0)
+
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
 
@@ -46,7 +49,7 @@ def pieces_of(transport: asyncio.BaseTransport) -> deque[Piece]:
         The pieces themselves; none of another kind of transport.
     """
     found = getattr(transport, "_buffer", None)
-    return found if type(found) is deque else deque()
+    return found if type(found) is deque else _NO_PIECES
 
 
 def merge(pieces: deque[Piece]) -> None:
