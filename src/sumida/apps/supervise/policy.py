@@ -18,7 +18,7 @@ class Again:
 
     Attributes:
         delay: After how many seconds.
-        attempt: The how-manieth restart since it was stable, from 1.
+        attempt: Which restart it is since it was stable, from 1.
     """
 
     delay: float
