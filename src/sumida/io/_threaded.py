@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, final
 
-from sumida.io._engine import HIGH_WATER, Engine
+from sumida.io._engine import Engine
+from sumida.io._marks import MarkedTransport
 
 __all__ = ("ThreadReadTransport", "ThreadWriteTransport")
 
@@ -158,7 +159,7 @@ class ThreadReadTransport(asyncio.Transport):
 
 
 @final
-class ThreadWriteTransport(asyncio.Transport):
+class ThreadWriteTransport(MarkedTransport):
     """Writes to a copy of a descriptor, on a thread.
 
     Args:
@@ -168,29 +169,17 @@ class ThreadWriteTransport(asyncio.Transport):
     """
 
     __slots__ = (
-        "_engine",
         "_fd",
-        "_high",
-        "_is_closing",
         "_is_lost",
-        "_is_paused",
         "_is_working",
-        "_loop",
         "_pieces",
-        "_unsent",
     )
 
     def __init__(self, loop: AbstractEventLoop, fd: int, engine: Engine) -> None:
-        super().__init__()
-        self._loop = loop
-        self._engine = engine
+        MarkedTransport.__init__(self, loop, engine)
         self._fd = os.dup(fd)
         self._pieces: deque[bytes] = deque()
-        self._unsent = 0
-        self._high = HIGH_WATER
-        self._is_paused = False
         self._is_working = False
-        self._is_closing = False
         self._is_lost = False
 
     def __repr__(self) -> str:
@@ -238,38 +227,9 @@ class ThreadWriteTransport(asyncio.Transport):
             if self._is_closing and not self._is_working:
                 self._lose(None)
 
-    def _look_at_marks(self) -> None:
-        if self._unsent > self._high and not self._is_paused:
-            self._is_paused = True
-            self._engine.pause_writing()
-        elif self._is_paused and self._unsent <= self._high // 4:
-            self._is_paused = False
-            self._engine.resume_writing()
-
-    def get_write_buffer_size(self) -> int:
-        """Count what was not written yet."""
-        return self._unsent
-
-    def set_write_buffer_limits(
-        self,
-        high: int | None = None,
-        low: int | None = None,  # noqa: ARG002  # asyncio's signature
-    ) -> None:
-        """Set the high-water mark, in bytes; the low one is a quarter of it."""
-        self._high = HIGH_WATER if high is None else high
-        self._look_at_marks()
-
-    def can_write_eof(self) -> bool:
-        """Tell that it can."""
-        return True
-
     def write_eof(self) -> None:
         """End it when all has been written."""
         self.close()
-
-    def is_closing(self) -> bool:
-        """Tell whether it was closed."""
-        return self._is_closing
 
     def close(self) -> None:
         """Close it when all has been written."""

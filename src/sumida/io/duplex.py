@@ -10,7 +10,8 @@ from collections import deque
 from typing import Any, Final, final
 
 from sumida.io._checks import check_timeout
-from sumida.io._engine import HIGH_WATER, Engine
+from sumida.io._engine import Engine
+from sumida.io._marks import MarkedTransport
 from sumida.io.stream import Stream
 
 __all__ = ("DuplexStream", "duplex")
@@ -28,7 +29,7 @@ class DuplexStream(Stream):
 
 
 @final
-class _Transport(asyncio.Transport):
+class _Transport(MarkedTransport):
     """Carries what is written to the other end's engine, in a turn of its own.
 
     Args:
@@ -38,31 +39,19 @@ class _Transport(asyncio.Transport):
 
     __slots__ = (
         "_ends",
-        "_engine",
-        "_high",
-        "_is_closing",
         "_is_lost",
         "_is_planned",
         "_is_reading",
-        "_loop",
-        "_paused",
         "_pieces",
-        "_unsent",
         "peer",
     )
 
     def __init__(self, loop: AbstractEventLoop, engine: Engine) -> None:
-        super().__init__()
-        self._loop = loop
-        self._engine = engine
+        MarkedTransport.__init__(self, loop, engine)
         self._pieces: deque[bytes] = deque()
-        self._unsent = 0
-        self._high = HIGH_WATER
-        self._paused = False
         self._ends = False
         self._is_reading = True
         self._is_planned = False
-        self._is_closing = False
         self._is_lost = False
         self.peer: _Transport = self
 
@@ -83,23 +72,6 @@ class _Transport(asyncio.Transport):
         self._ends = True
         self._plan()
 
-    def can_write_eof(self) -> bool:
-        """Tell that it can."""
-        return True
-
-    def get_write_buffer_size(self) -> int:
-        """Count what was not taken."""
-        return self._unsent
-
-    def set_write_buffer_limits(
-        self,
-        high: int | None = None,
-        low: int | None = None,  # noqa: ARG002  # asyncio's signature
-    ) -> None:
-        """Set the high-water mark, in bytes; the low one is a quarter of it."""
-        self._high = HIGH_WATER if high is None else high
-        self._look_at_marks()
-
     def pause_reading(self) -> None:
         """Take nothing for now."""
         self._is_reading = False
@@ -108,10 +80,6 @@ class _Transport(asyncio.Transport):
         """Take again."""
         self._is_reading = True
         self.peer._plan()
-
-    def is_closing(self) -> bool:
-        """Tell whether it was closed."""
-        return self._is_closing
 
     def close(self) -> None:
         """Close when all has been taken."""
@@ -137,14 +105,6 @@ class _Transport(asyncio.Transport):
         self._pieces.clear()
         self._unsent = 0
         self._loop.call_soon(self._engine.connection_lost, error)
-
-    def _look_at_marks(self) -> None:
-        if self._unsent > self._high and not self._paused:
-            self._paused = True
-            self._engine.pause_writing()
-        elif self._paused and self._unsent <= self._high // 4:
-            self._paused = False
-            self._engine.resume_writing()
 
     def _plan(self) -> None:
         if not self._is_planned and not self._is_lost:
