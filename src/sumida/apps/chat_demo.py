@@ -15,6 +15,7 @@ from typing import Final, final
 
 import sumida
 from sumida import CancellationToken, Interval, JoinSet, select, spawn_blocking
+from sumida.apps._arguments import at_least_one
 from sumida.apps.chat import Chat
 from sumida.channels import oneshot
 
@@ -167,13 +168,6 @@ async def main(clients: int = 10, seconds: float = 5.0, port: int = 0) -> int:
     return 1 if lost or not report.heard else 0
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
-    return number
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may stand on the command line.
 
@@ -181,7 +175,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Of this command.
     """
     add = parser.add_argument
-    add("--clients", type=_at_least_one, default=10, help="how many talk")
+    add("--clients", type=at_least_one, default=10, help="how many talk")
     add("--seconds", type=float, default=5.0, help="for how long")
     add("--port", type=int, default=0, help="where to listen (0: any)")
     add("--asyncio", action="store_true", help="use asyncio's loop even with uvloop")

@@ -22,6 +22,7 @@ from typing import Final, final
 
 import sumida
 from sumida import CancellationToken, JoinSet, select, sleep, spawn_blocking, timeout
+from sumida.apps._arguments import at_least_one
 from sumida.apps.proxy.application import Proxy
 from sumida.apps.proxy.journal import Journal
 from sumida.apps.proxy.loading import Loaded, load
@@ -393,13 +394,6 @@ async def main(clients: int = 20, seconds: float = 6.0) -> int:
     return 0 if demo.report.is_good else 1
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {number}")
-    return number
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what may stand on the command line.
 
@@ -407,7 +401,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Of this command.
     """
     add = parser.add_argument
-    add("--clients", type=_at_least_one, default=20, help="how many ask")
+    add("--clients", type=at_least_one, default=20, help="how many ask")
     add("--seconds", type=float, default=6.0, help="for how long")
     add("--asyncio", action="store_true", help="use asyncio's loop even with uvloop")
 
