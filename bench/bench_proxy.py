@@ -87,7 +87,20 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 async def _streams(port: int, target: int) -> None:
+    # A protocol of asyncio knows its reader, and so who waits for that, weakly only: a
+    # connection whose client has sent its last byte could be collected as it waits.
+    alive: set[asyncio.Task[None] | None] = set()
+
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        alive.add(asyncio.current_task())
+        try:
+            await carry_both(reader, writer)
+        finally:
+            alive.discard(asyncio.current_task())
+
+    async def carry_both(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         up_reader, up_writer = await asyncio.open_connection(HOST, target)
         with suppress(OSError):
             await asyncio.gather(_pump(reader, up_writer), _pump(up_reader, writer))
