@@ -1,6 +1,7 @@
 """Every blocking call that strict mode knows, made for real, and the near misses."""
 
 import asyncio
+import atexit
 import contextlib
 import fcntl
 import ftplib
@@ -57,6 +58,7 @@ def lock(call: Callable[[int, int], object], flags: int) -> None:
 # One for each process: several run the tests at once.
 LOCKED_FILE = tempfile.TemporaryFile()  # noqa: SIM115  # for as long as the tests run
 LOCKED = LOCKED_FILE.fileno()
+atexit.register(LOCKED_FILE.close)
 
 CALLS: dict[str, tuple[str, Callable[[], object]]] = {
     "sleep": ("time.sleep", lambda: time.sleep(0.001)),
