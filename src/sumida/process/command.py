@@ -1,21 +1,20 @@
 """Say what to start, and start it."""
 
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Literal, final
 
-from sumida.errors import MisuseError
 from sumida.io.stream import READ_TO_END_LIMIT
 from sumida.process._collect import collect
 from sumida.process._options import Group, Options, Stdio
 from sumida.process.child import Child
 from sumida.process.output import Output
 from sumida.process.pipeline import Pipeline
+from sumida.process.spawning import Spawning
 from sumida.process.status import ExitStatus
 
-__all__ = ("Command", "Spawning")
+__all__ = ("Command",)
 
 
 @final
@@ -223,7 +222,7 @@ class Command:
             raise ValueError(f"grace must be 0 seconds or more, not {seconds}")
         return self._with(grace=seconds)
 
-    def spawn(self) -> "Spawning":
+    def spawn(self) -> Spawning[Child]:
         """Start it.
 
         Returns:
@@ -235,7 +234,8 @@ class Command:
         Cancel safety:
             Safe: it does not wait, so there is no child that nobody has.
         """
-        return Spawning(self._options)
+        options = self._options
+        return Spawning(lambda: Child(options), options.name)
 
     async def output(
         self,
@@ -302,45 +302,6 @@ class Command:
 
     def __ror__(self, before: Pipeline) -> Pipeline:
         return Pipeline((*before.stages, self._options))
-
-
-@final
-class Spawning:
-    """A start that is about to be made; see `Command.spawn`."""
-
-    __slots__ = ("_child", "_options")
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._child: Child | None = None
-
-    def __repr__(self) -> str:
-        return f"<Spawning {self._options.name}>"
-
-    def _start(self) -> Child:
-        if self._child is not None:
-            raise MisuseError(
-                f"{self!r} was started already", "call spawn() for each child"
-            )
-        self._child = Child(self._options)
-        return self._child
-
-    def __await__(self) -> Generator[object, None, Child]:
-        return self._start()
-        yield None  # type: ignore[unreachable]  # makes it a generator
-
-    async def __aenter__(self) -> Child:
-        return self._start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        child = self._child
-        assert child is not None
-        await child.__aexit__(exc_type, exc, traceback)
 
 
 def _text(argument: str | os.PathLike[str]) -> str:

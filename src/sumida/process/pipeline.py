@@ -6,7 +6,7 @@ other, and all end together.
 
 import os
 import signal
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import TracebackType
@@ -20,11 +20,12 @@ from sumida.process._handle import ProcessHandle, WaitForExit
 from sumida.process._joint import JointOperation
 from sumida.process._options import Options
 from sumida.process.child import Child
+from sumida.process.spawning import Spawning
 from sumida.process.status import ExitStatus
 from sumida.process.streams import PipeReader, PipeWriter
 from sumida.runtime.joinset import JoinSet
 
-__all__ = ("Pipeline", "PipelineOutput", "RunningPipeline", "SpawningPipeline")
+__all__ = ("Pipeline", "PipelineOutput", "RunningPipeline")
 
 
 @final
@@ -76,7 +77,7 @@ class Pipeline:
     def __repr__(self) -> str:
         return f"<Pipeline {' | '.join(' '.join(stage.argv) for stage in self.stages)}>"
 
-    def spawn(self) -> "SpawningPipeline":
+    def spawn(self) -> "Spawning[RunningPipeline]":
         """Start all of them; if one cannot be started, those before it are killed.
 
         Returns:
@@ -90,7 +91,7 @@ class Pipeline:
         Cancel safety:
             Safe: it does not wait.
         """
-        return SpawningPipeline(self.stages)
+        return _spawn(self.stages)
 
     async def output(
         self,
@@ -122,7 +123,7 @@ class Pipeline:
             first = replace(first, stdin="pipe")
         if last.stdout is None:
             last = replace(last, stdout="pipe")
-        async with SpawningPipeline((first, *middle, last)) as running:
+        async with _spawn((first, *middle, last)) as running:
             out = Collector(running.stdout, limit, running.kill)
             if running.stdin is not None:
                 if input:
@@ -227,43 +228,9 @@ class RunningPipeline:
                 child.close_streams()
 
 
-@final
-class SpawningPipeline:
-    """A start that is about to be made; see `Pipeline.spawn`."""
-
-    __slots__ = ("_running", "_stages")
-
-    def __init__(self, stages: tuple[Options, ...]) -> None:
-        self._stages = stages
-        self._running: RunningPipeline | None = None
-
-    def __repr__(self) -> str:
-        return f"<SpawningPipeline of {len(self._stages)}>"
-
-    def _start(self) -> RunningPipeline:
-        if self._running is not None:
-            raise MisuseError(
-                f"{self!r} was started already", "call spawn() for each run"
-            )
-        self._running = RunningPipeline(_start_all(self._stages))
-        return self._running
-
-    def __await__(self) -> Generator[object, None, RunningPipeline]:
-        return self._start()
-        yield None  # type: ignore[unreachable]  # makes it a generator
-
-    async def __aenter__(self) -> RunningPipeline:
-        return self._start()
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        running = self._running
-        assert running is not None
-        await running.__aexit__(exc_type, exc, traceback)
+def _spawn(stages: Sequence[Options]) -> Spawning[RunningPipeline]:
+    name = " | ".join(stage.name for stage in stages)
+    return Spawning(lambda: RunningPipeline(_start_all(stages)), name)
 
 
 def _start_all(stages: Sequence[Options]) -> list[Child]:
