@@ -424,10 +424,10 @@ def test_waiting_for_room_is_cancel_safe(run: Run) -> None:
     assert run(main) > 3
 
 
-def test_many_small_writes_to_a_slow_peer_are_cheap(run: Run) -> None:
-    """From CPython 3.12 on asyncio adds up all pieces at each write."""
+def test_many_small_writes_to_a_slow_peer_arrive_in_order(run: Run) -> None:
+    """More pieces than one call of the kernel takes, behind one that is cut."""
 
-    async def main() -> tuple[int, bytes]:
+    async def main() -> bytes:
         a, b = await UnixStream.pair()
         async with a, b:
             # Below the mark, so that writers go on, with no room in the kernel.
@@ -435,14 +435,11 @@ def test_many_small_writes_to_a_slow_peer_are_cheap(run: Run) -> None:
             a._engine.write(bytes(1_000_000))
             for n in range(5000):
                 await a.write_all(b"%d," % (n % 10))
-            most = len(a._engine.pieces)
             a._engine.transport.set_write_buffer_limits(high=65536)
             await b.read_exact(1_000_000)
-            return most, await b.read_exact(10_000)
+            return await b.read_exact(10_000)
 
-    most, data = run(main)
-    assert most <= 257
-    assert data == b"0,1,2,3,4,5,6,7,8,9," * 500
+    assert run(main) == b"0,1,2,3,4,5,6,7,8,9," * 500
 
 
 def test_the_end_stands_behind_what_was_not_read(run: Run) -> None:

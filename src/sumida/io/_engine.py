@@ -19,19 +19,12 @@ from typing import Final, cast
 from sumida.errors import BusyError, Closed, Disconnected, Elapsed
 from sumida.io._sink import Sink
 from sumida.io._sleeper import Sleeper
-from sumida.io._transports import pieces_of
 from sumida.io._writing_side import HIGH_WATER, WritingSide
 
 __all__ = ("HIGH_WATER", "READ_LIMIT", "Engine")
 
 READ_LIMIT: Final = 256 * 1024
-"""Bytes that may wait to be read before reading stops: one full read of asyncio's."""
-
-RECEIVE_SIZE: Final = 64 * 1024
-"""Bytes asked of the kernel at once on asyncio's loop.
-
-Its own 256 KiB are more than malloc keeps at hand, so each read maps fresh memory.
-"""
+"""Bytes that may wait to be read before reading stops: one full read of uvloop's."""
 
 
 class Engine(WritingSide):
@@ -54,7 +47,6 @@ class Engine(WritingSide):
         size: Bytes that have arrived and were not taken.
         wanted: Bytes that the reader waits for.
         reader: What the one who waits to read waits for, or None.
-        pieces: What asyncio's transport keeps; see `pieces_of`.
         send: The transport's `write`, or what encrypts before.
         spare: A sleeper that is nobody's, to be used again.
         at_eof: Whether the peer has ended its side.
@@ -134,10 +126,7 @@ class Engine(WritingSide):
         self.transport = cast("Transport", transport)
         # The reading end of a pipe has none.
         self.send = getattr(transport, "write", self.write)
-        self.pieces = pieces_of(transport)
         self.is_ready = not self.is_congested
-        if hasattr(transport, "max_size"):
-            setattr(transport, "max_size", RECEIVE_SIZE)  # noqa: B010  # of asyncio's own
 
     def data_received(self, data: bytes) -> None:
         """Keep `data`, and run who waits for it; see `asyncio.Protocol`."""

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from sumida.io._engine import HIGH_WATER, Engine
-from sumida.io._transports import MANY_PIECES, merge
 from sumida.operation import Operation
 
 __all__ = ("Data", "Writes")
@@ -46,8 +45,6 @@ class Writes:
         if engine.is_ready and type(data) is bytes and len(data) <= HIGH_WATER:
             # Nearly every call.
             engine.send(data)
-            if len(engine.pieces) > MANY_PIECES:
-                merge(engine.pieces)
             if engine.is_congested:
                 await engine.wait_for_room()
             return

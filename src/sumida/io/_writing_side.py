@@ -14,7 +14,7 @@ from sumida._core.waiters import WaiterQueue
 from sumida.errors import Closed, Disconnected
 from sumida.io._sink import Sink
 from sumida.io._sleeper import Sleeper
-from sumida.io._transports import pieces_of, reset_on_close
+from sumida.io._transports import reset_on_close
 from sumida.io._waits import End, Room
 
 __all__ = ("HIGH_WATER", "WritingSide")
@@ -41,7 +41,6 @@ class WritingSide(asyncio.Protocol):
         "is_unusual",
         "late",
         "loop",
-        "pieces",
         "read_due",
         "read_timeout",
         "reader",
@@ -84,7 +83,6 @@ class WritingSide(asyncio.Protocol):
         self.writers: WaiterQueue | None = None
         self.closers: WaiterQueue | None = None
         self.transport: Transport = cast("Transport", None)
-        self.pieces = pieces_of(self.transport)
         self.send: Callable[[bytes], object] = self.write
 
     def pause_writing(self) -> None:

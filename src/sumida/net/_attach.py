@@ -1,11 +1,12 @@
 """Give a connected socket to the event loop."""
 
-import asyncio
 import socket
 import ssl
 
 from sumida.errors import Disconnected
 from sumida.io._engine import Engine
+from sumida.io._poller import poller_of
+from sumida.io._sockets import SocketTransport
 from sumida.net._connect import show_address
 from sumida.net._options import Options
 from sumida.net._tls import TlsEngine
@@ -43,7 +44,8 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
     """
     engine: Engine
     try:
-        what = f"{kind} {_name_of(sock, kind)}"
+        peer = _peer_of(sock, kind)
+        what = f"{kind} {show_address(peer or sock.getsockname())}"
         if tls is None:
             engine = Engine(
                 what,
@@ -59,9 +61,7 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
                 server_hostname=server_hostname,
                 is_server=is_server,
             )
-        sock.setblocking(False)  # noqa: FBT003  # the stdlib's signature
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(lambda: engine, sock)
+        await _connect(engine, sock, peer)
     except BaseException:
         sock.close()
         raise
@@ -84,9 +84,20 @@ async def attach(  # noqa: PLR0913  # the one place where all of it meets
     return engine
 
 
-def _name_of(sock: socket.socket, kind: str) -> str:
-    """Give the peer's address, or the own one where the peer has none."""
+async def _connect(engine: Engine, sock: socket.socket, peer: object) -> None:
+    """Give an engine a transport, of ours or of the loop's."""
+    sock.setblocking(False)  # noqa: FBT003  # the stdlib's signature
+    loop = engine.loop
+    poller = poller_of(loop)
+    if poller is None:
+        await loop.connect_accepted_socket(lambda: engine, sock)
+    else:
+        SocketTransport(loop, poller, sock, engine, peer).start()
+
+
+def _peer_of(sock: socket.socket, kind: str) -> object:
+    """Give the peer's address."""
     try:
-        return show_address(sock.getpeername() or sock.getsockname())
+        return sock.getpeername()
     except OSError as error:
         raise Disconnected(kind, "begin", error.strerror or str(error)) from error

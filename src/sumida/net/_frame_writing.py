@@ -6,7 +6,6 @@ from typing import Final, Generic, Literal, NoReturn, TypeVar, final
 
 from sumida.errors import Closed, ReleasedError
 from sumida.io._engine import Engine
-from sumida.io._transports import MANY_PIECES, merge
 from sumida.io._waits import Room
 from sumida.io.stream import Stream, WriteHalf
 from sumida.net.codec.protocol import Encoder
@@ -200,8 +199,6 @@ class Send(Operation[None]):
             data = bytes(pending) + data
             pending.clear()
         engine.send(data)
-        if len(engine.pieces) > MANY_PIECES:
-            merge(engine.pieces)
         return None
 
     def arm(self, future: Future[object]) -> object:
