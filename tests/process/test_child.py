@@ -242,6 +242,33 @@ def test_stop_asks_as_it_is_told_to(run: Run) -> None:
     assert run(main) == [interrupted, killed, killed]
 
 
+def test_it_tells_whether_it_had_to_kill(run: Run) -> None:
+    """Also where the status is that of a success: it was what the child has started."""
+    stays = "(trap '' TERM; echo; exec sleep 1000)"
+    leader = Command("sh", "-c", f"trap 'exit 0' TERM; {stays} & wait").stdout("pipe")
+
+    async def main() -> list[tuple[ExitStatus | None, bool]]:
+        asked = await SLEEP.spawn()
+        await asked.stop()
+        async with leader.grace(0.05).spawn() as left:
+            await first_line(left)
+        other = await SLEEP.spawn()
+        other.signal(signal.SIGKILL)
+        await other.stop()
+        ended = await Command("true").spawn()
+        # Before the loop can see it.
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+        assert not ended.kill()
+        return [(it.status, it.was_killed) for it in (asked, left, other, ended)]
+
+    assert run(main) == [
+        (ExitStatus(None, signal.SIGTERM), False),
+        (ExitStatus(0), True),
+        (ExitStatus(None, signal.SIGKILL), False),
+        (ExitStatus(0), False),
+    ]
+
+
 @pytest.mark.parametrize("after", [0, 0.02])
 def test_a_cancelled_stop_has_killed(run: Run, after: float) -> None:
     """At once, instead of after the grace."""
@@ -255,6 +282,7 @@ def test_a_cancelled_stop_has_killed(run: Run, after: float) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert child.is_gone
+        assert child.was_killed
         assert child.status == ExitStatus(None, signal.SIGKILL)
 
     run(main)

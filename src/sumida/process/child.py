@@ -53,6 +53,7 @@ class Child:
         "_is_pty",
         "_options",
         "_stdin",
+        "_was_killed",
         "_was_taken",
         "stderr",
         "stdout",
@@ -76,6 +77,7 @@ class Child:
             self._options = options
             self._is_pty = options.pty is not None
             self._was_taken = False
+            self._was_killed = False
             self._stdin = _writer(fds, 0, f"stdin of {what}")
             self.stdout = _reader(fds, 1, f"stdout of {what}")
             self.stderr = _reader(fds, 2, f"stderr of {what}")
@@ -121,6 +123,15 @@ class Child:
     def is_gone(self) -> bool:
         """Whether it has ended, and nobody of its group is left."""
         return self._handle.reap() and self._handle.is_gone()
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether `kill`, `stop` or the end of its block had to kill: SIGKILL was sent.
+
+        Its `status` does not tell: the child may have ended well, and what it has
+        started not; or somebody else has killed it.
+        """
+        return self._was_killed
 
     @property
     def stdin(self) -> PipeWriter | None:
@@ -263,8 +274,15 @@ class Child:
 
         Returns:
             Whether anybody was still there.
+
+        Source:
+            `tokio::process::Child::start_kill`
         """
-        return self._handle.send_group(SIGKILL)
+        # One that has ended, and was not reaped yet, is not there.
+        self._handle.reap()
+        is_there = self._handle.send_group(SIGKILL)
+        self._was_killed |= is_there
+        return is_there
 
     async def stop(
         self, grace: float | None = None, *, first: int = SIGTERM
@@ -277,7 +295,8 @@ class Child:
             first: The signal that asks.
 
         Returns:
-            How the child itself ended.
+            How the child itself ended; `was_killed` tells whether anybody of the group
+            had to be killed.
 
         Raises:
             ValueError: `grace` is negative.

@@ -319,13 +319,10 @@ class Unit:
         number, grace = self.settings.stop_signal, self.settings.stop_grace
         text = f"is asked to stop by {number.name}"
         self._tell("stopping", text, signal=number.name, pid=child.pid)
-        loop = asyncio.get_running_loop()
-        began = loop.time()
         await child.stop(grace, first=number)
-        is_killed = loop.time() - began >= grace
         if not child.is_gone:
             self._tell("stuck", "was killed, and is still there", pid=child.pid)
-        elif is_killed:
+        elif child.was_killed:
             text = f"has not stopped within {grace:g} s, and was killed"
             self._tell("stopped", text, killed=True)
         else:
