@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import re
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -10,6 +11,7 @@ import pytest
 
 from sumida import JoinSet, select, timeout
 from sumida.errors import Elapsed, MisuseError
+from sumida.runtime import joinset
 from sumida.testing import Outcome, cancel_everywhere, turns
 from tests.support import Run
 
@@ -459,3 +461,24 @@ def test_a_set_within_a_deadline(run: Run) -> None:
         return len(tasks)
 
     assert run(main) == 0
+
+
+def test_a_set_that_keeps_on_growing_is_told_of_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each result is kept until it is taken; one that takes them has few."""
+    monkeypatch.setattr(joinset, "_MANY", 3)
+
+    async def main() -> None:
+        async with JoinSet[int]() as emptied, JoinSet[int]() as grown:
+            for n in range(9):
+                while emptied.try_join_next() is not None:
+                    pass
+                emptied.spawn(square(n))
+                grown.spawn(square(n))
+                await turns(2)
+
+    run(main)
+
+    (message,) = caplog.messages
+    assert re.match(r"<JoinSet \d running, 3 ended> keeps each result", message)
