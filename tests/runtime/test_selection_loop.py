@@ -25,7 +25,7 @@ def test_a_loop_refuses_what_runs_once(
     async def main() -> None:
         tx, rx = mpsc.channel(1)
         with tx, pytest.raises(TypeError, match="only once"):
-            select.loop(rx, value_of(2), make())
+            select.loop(rx, value_of(2), make())  # type: ignore[call-overload]  # the misuse
 
     run(main)
     gc.collect()

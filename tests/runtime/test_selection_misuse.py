@@ -27,7 +27,7 @@ def test_positions_and_names_do_not_mix() -> None:
     with pytest.raises(TypeError, match="by position or by name"):
         select(value_of(1), b=value_of(2))  # type: ignore[call-overload]  # the misuse
     with pytest.raises(TypeError, match="by position or by name"):
-        select.loop(value_of(1), b=value_of(2))
+        select.loop(value_of(1), b=value_of(2))  # type: ignore[call-overload]  # the misuse
 
     gc.collect()
 
@@ -45,7 +45,7 @@ def test_what_cannot_be_awaited_is_refused(run: Run, thing: Awaitable[int]) -> N
             with pytest.raises(TypeError, match="branch 'bad'"):
                 await select(good=value_of(1), bad=thing)
             with pytest.raises(TypeError, match="branch 'bad'"):
-                select.loop(good=rx, bad=thing)
+                select.loop(good=rx, bad=thing)  # type: ignore[call-overload]  # the misuse
             assert await rx.recv() == 1
 
     run(main)

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any, Literal, assert_type
 
-from sumida import select
+from sumida import CancellationToken, Interval, select
 from sumida.channels import mpsc
 from sumida.operation import Operation
+from sumida.runtime.selection import SelectLoop
+from sumida.sync import Notify
 from tests.support import Run
 
 
@@ -101,6 +103,57 @@ def test_many_branches_and_names(run: Run) -> None:
             return won
 
     assert run(main) == ("word", "text")
+
+
+def test_a_loop_has_the_types_of_its_select(run: Run) -> None:
+    """By position each turn is a pair, told apart by the index; by name it is `Any`."""
+
+    async def main() -> list[int | str]:
+        tx, rx = typed_channel()
+        given: list[int | str] = []
+        await tx.send(1)
+        tx.close()
+        task = asyncio.create_task(text())
+        loop = select.loop(rx, task)
+        assert_type(loop, SelectLoop[tuple[Literal[0], int] | tuple[Literal[1], str]])
+        async for won in loop:
+            match won:
+                case (0, number):
+                    assert_type(number, int)
+                    given.append(number)
+                case (1, word):
+                    assert_type(word, str)
+                    given.append(word)
+        alike = select.loop(*[Interval(1) for _ in range(2)])
+        assert_type(alike, SelectLoop[tuple[int, float]])
+        by_name = select.loop(number=rx, word=task)
+        assert_type(by_name, SelectLoop[tuple[str, Any]])
+        return sorted(given, key=str)
+
+    assert run(main) == [1, "text"]
+
+
+def test_a_loop_of_six_has_their_types(run: Run) -> None:
+    """As many as `select` itself has; more are joined."""
+
+    async def main() -> None:
+        (tx, rx), notify = typed_channel(), Notify()
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        with tx:
+            loop = select.loop(
+                rx, Interval(1), CancellationToken(), notify, future, tx.closed()
+            )
+            assert_type(
+                await anext(loop),
+                tuple[Literal[0], int]
+                | tuple[Literal[1], float]
+                | tuple[Literal[2], None]
+                | tuple[Literal[3], None]
+                | tuple[Literal[4], bytes]
+                | tuple[Literal[5], None],
+            )
+
+    run(main)
 
 
 def test_a_reservation_gives_typed_permits(run: Run) -> None:

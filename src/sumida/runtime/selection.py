@@ -7,11 +7,21 @@ wait for all of several things use a `JoinSet`.
 """
 
 from asyncio import Future
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
-from typing import Any, Final, Generic, Literal, TypeVar, final, overload
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import (
+    Any,
+    Final,
+    Generic,
+    Literal,
+    Self,
+    TypeAlias,
+    TypeVar,
+    final,
+    overload,
+)
 
 from sumida.errors import Closed
-from sumida.operation import Source
+from sumida.operation import Operation, Source
 from sumida.runtime._branches import (
     Name,
     Watched,
@@ -30,13 +40,19 @@ T2 = TypeVar("T2")
 T3 = TypeVar("T3")
 T4 = TypeVar("T4")
 T5 = TypeVar("T5")
+Pair_co = TypeVar("Pair_co", covariant=True)
+
+_Again: TypeAlias = Operation[T] | Source[T] | Future[T]
+"""What can be waited for again and again. (A future is given once, and dropped.)"""
+
+_AnyAgain: TypeAlias = Operation[object] | Source[object] | Future[Any]
 
 
 @final
-class SelectLoop(Generic[T]):
+class SelectLoop(Generic[Pair_co]):
     """The branches of a `select` that is repeated; made by `select.loop`.
 
-    An asynchronous iterator of `(name, value)`.
+    An asynchronous iterator of pairs `(name, value)`, whose type is its parameter.
     """
 
     __slots__ = ("_biased", "_names", "_operations", "_watches")
@@ -55,13 +71,13 @@ class SelectLoop(Generic[T]):
         names = ", ".join(map(str, self._names))
         return f"<SelectLoop {names}{', biased' if self._biased else ''}>"
 
-    def __aiter__(self) -> AsyncIterator[tuple[Any, T]]:
+    def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> tuple[Any, T]:
+    async def __anext__(self) -> Pair_co:
         while self._operations:
             try:
-                return await race(self._names, self._operations, biased=self._biased)
+                return await race(self._names, self._operations, biased=self._biased)  # type: ignore[return-value]  # `select.loop` says what they are
             except Closed as error:
                 # What a task failed with is its result, not the end of a source.
                 if error.branch is None or self._delivered is not None:
@@ -255,12 +271,107 @@ class _Select:
             )
         return race(tuple(named), tuple(named.values()), biased=biased)
 
+    @overload
+    def loop(
+        self, b0: _Again[T0], /, *, biased: bool = False
+    ) -> SelectLoop[tuple[Literal[0], T0]]: ...
+
+    @overload
     def loop(
         self,
-        *branches: Awaitable[object] | Source[object],
+        b0: _Again[T0],
+        b1: _Again[T1],
+        /,
+        *,
         biased: bool = False,
-        **named: Awaitable[object] | Source[object],
-    ) -> SelectLoop[Any]:
+    ) -> SelectLoop[tuple[Literal[0], T0] | tuple[Literal[1], T1]]: ...
+
+    @overload
+    def loop(
+        self,
+        b0: _Again[T0],
+        b1: _Again[T1],
+        b2: _Again[T2],
+        /,
+        *,
+        biased: bool = False,
+    ) -> SelectLoop[
+        tuple[Literal[0], T0] | tuple[Literal[1], T1] | tuple[Literal[2], T2]
+    ]: ...
+
+    @overload
+    def loop(
+        self,
+        b0: _Again[T0],
+        b1: _Again[T1],
+        b2: _Again[T2],
+        b3: _Again[T3],
+        /,
+        *,
+        biased: bool = False,
+    ) -> SelectLoop[
+        tuple[Literal[0], T0]
+        | tuple[Literal[1], T1]
+        | tuple[Literal[2], T2]
+        | tuple[Literal[3], T3]
+    ]: ...
+
+    @overload
+    def loop(
+        self,
+        b0: _Again[T0],
+        b1: _Again[T1],
+        b2: _Again[T2],
+        b3: _Again[T3],
+        b4: _Again[T4],
+        /,
+        *,
+        biased: bool = False,
+    ) -> SelectLoop[
+        tuple[Literal[0], T0]
+        | tuple[Literal[1], T1]
+        | tuple[Literal[2], T2]
+        | tuple[Literal[3], T3]
+        | tuple[Literal[4], T4]
+    ]: ...
+
+    @overload
+    def loop(
+        self,
+        b0: _Again[T0],
+        b1: _Again[T1],
+        b2: _Again[T2],
+        b3: _Again[T3],
+        b4: _Again[T4],
+        b5: _Again[T5],
+        /,
+        *,
+        biased: bool = False,
+    ) -> SelectLoop[
+        tuple[Literal[0], T0]
+        | tuple[Literal[1], T1]
+        | tuple[Literal[2], T2]
+        | tuple[Literal[3], T3]
+        | tuple[Literal[4], T4]
+        | tuple[Literal[5], T5]
+    ]: ...
+
+    @overload
+    def loop(
+        self, *branches: _Again[T], biased: bool = False
+    ) -> SelectLoop[tuple[int, T]]: ...
+
+    @overload
+    def loop(
+        self, *, biased: bool = False, **named: _AnyAgain
+    ) -> SelectLoop[tuple[str, Any]]: ...
+
+    def loop(
+        self,
+        *branches: object,
+        biased: bool = False,
+        **named: object,
+    ) -> SelectLoop[tuple[Any, Any]]:
         """Repeat a `select` over the same branches, built once.
 
         A branch whose source is closed is dropped, and so is a future or task that
@@ -269,7 +380,7 @@ class _Select:
         Args:
             *branches: By position, as in `select`; no coroutines, which run once.
             biased: As in `select`.
-            **named: By name.
+            **named: By name; the type of `value` is `Any` then.
 
         Returns:
             An asynchronous iterator of `(name, value)`; to be used by one task.
