@@ -96,6 +96,7 @@ STEPS: Final[dict[tuple[str, ...], tuple[Step, ...]]] = {
     ("fix",): (
         step("lint", "ruff", "check", "--fix", *CODE),
         step("format", "ruff", "format", *CODE),
+        step("tables of docs/from_tokio.md", "tests.house.from_tokio"),
     ),
 }
 """What each form of the command does, in this order."""
@@ -188,7 +189,7 @@ def quick_tests() -> Step:
         text=True,
         check=True,
     ).stdout
-    files = {"tests/house/test_house.py"}
+    files = {"tests/house/test_from_tokio.py", "tests/house/test_house.py"}
     for line in listing.splitlines():
         path = Path(line[3:])
         if path.parts[:2] == ("src", "sumida"):

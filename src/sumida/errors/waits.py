@@ -33,7 +33,7 @@ class Closed(SumidaError):
         branch: The name or index of the `select` branch that raised it, else None.
 
     Source:
-        `tokio::sync::mpsc::error::SendError`, `RecvError`, `AcquireError`
+        `tokio::sync::mpsc::error::SendError`, `RecvError`, `tokio::sync::AcquireError`
     """
 
     def __init__(self, what: str, *unsent: object) -> None:

@@ -34,7 +34,7 @@ class Interval(Source[float]):
         ValueError: `period` is not more than 0, or `missed` none of the three.
 
     Source:
-        `tokio::time::Interval`
+        `tokio::time::Interval`, `interval`, `interval_at`, `MissedTickBehavior`
     """
 
     __slots__ = ("_missed", "_period", "_sleep", "_tick")

@@ -65,6 +65,9 @@ class LoopRun:
 
     Raises:
         MisuseError: A loop runs on this thread already.
+
+    Source:
+        `tokio::runtime::Runtime`
     """
 
     __slots__ = ("_runner", "_stack", "_strict", "_watch_blocking")

@@ -29,7 +29,7 @@ class Timeout:
     cannot be ended, and one that swallows `CancelledError` ends as it likes.
 
     Source:
-        `tokio::time::timeout`
+        `tokio::time::Timeout`
     """
 
     __slots__ = (

@@ -188,6 +188,9 @@ async def advance(seconds: float) -> None:
 
     Cancel safety:
         Safe: the clock stands where the cancel found it.
+
+    Source:
+        `tokio::time::advance`
     """
     loop = asyncio.get_running_loop()
     if not isinstance(loop, PausedLoop):
@@ -215,6 +218,9 @@ def run_paused(main: Callable[..., Coroutine[object, object, T]], *args: object)
     Raises:
         MisuseError: Every task waits, no timer is set, and nobody outside comes
             within 30 seconds: a deadlock, with a line on each task.
+
+    Source:
+        `#[tokio::test(start_paused = true)]`
     """
     budget.left = BUDGET
     turns.next = 0
