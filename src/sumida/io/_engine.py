@@ -154,7 +154,8 @@ class Engine(WritingSide):
             self._pause()
         if reader is None:
             return
-        self.reader = self.read_due = None
+        # The deadline stays, and is nobody's: the next to wait sets a new one.
+        self.reader = None
         if type(reader) is Sleeper:
             reader.run()
         elif not reader.done():
@@ -219,14 +220,16 @@ class Engine(WritingSide):
             # More is wanted than is there, whatever the limit.
             self._resume_reading()
         self.is_unusual = False
-        if self.read_timeout is not None:
+        if self.read_timeout is None:
+            self.read_due = None
+        else:
             self.read_due = due = self.clock() + self.read_timeout
             if due < self.timer_due:
                 self.set_timer(due)
 
     def stop_waiting_for_data(self) -> None:
         """Forget the reader of `wait_for_data`."""
-        self.reader = self.read_due = None
+        self.reader = None
 
     def check_free(self) -> None:
         """Refuse a second reader.

@@ -9,9 +9,11 @@ bytes arrive.
 from asyncio import AbstractEventLoop, CancelledError
 from collections.abc import Callable
 from contextvars import Context
-from typing import final
+from typing import Final, final
 
 __all__ = ("Sleeper",)
+
+_EMPTY: Final = Context()
 
 
 @final
@@ -20,14 +22,19 @@ class Sleeper:
 
     Args:
         loop: The loop of the task.
+
+    Attributes:
+        callback: What runs the task; None while none waits.
+        context: The task's, to run it in.
+        result: As a future's: returns, or raises the cancel.
     """
 
     __slots__ = (
         "_asyncio_future_blocking",
-        "_callback",
-        "_context",
         "_loop",
         "_message",
+        "callback",
+        "context",
         "result",
     )
 
@@ -35,15 +42,16 @@ class Sleeper:
         # The names of this and of `_asyncio_future_blocking` are the task's.
         self._loop = loop
         self._asyncio_future_blocking = False
-        self._callback: Callable[[Sleeper], object] | None = None
-        self._context: Context | None = None
+        self.callback: Callable[[Sleeper], object] | None = None
+        # Replaced by the task's before it is used.
+        self.context = _EMPTY
         self._message: object = None
         # The task calls it when it wakes, and drops what it returns: any function of
         # C will do, and saves a Python frame for each wait.
         self.result: Callable[[], object] = bool
 
     def __repr__(self) -> str:
-        state = "idle" if self._callback is None else "waited for"
+        state = "idle" if self.callback is None else "waited for"
         return f"<Sleeper {state}>"
 
     # What the task calls.
@@ -52,11 +60,11 @@ class Sleeper:
         self,
         callback: Callable[["Sleeper"], object],
         *,
-        context: Context | None = None,
+        context: Context,
     ) -> None:
         """Keep what runs the task."""
-        self._callback = callback
-        self._context = context
+        self.callback = callback
+        self.context = context
 
     def cancel(self, msg: object = None) -> bool:
         """Let the task be cancelled in the next turn.
@@ -67,7 +75,7 @@ class Sleeper:
         Returns:
             Whether it still waited.
         """
-        if self._callback is None:
+        if self.callback is None:
             return False
         self.result = self._raise_cancelled
         self._message = msg
@@ -83,27 +91,38 @@ class Sleeper:
 
     def done(self) -> bool:
         """Tell whether the task was woken."""
-        return self._callback is None
+        return self.callback is None
 
     def set_result(self, _result: object) -> None:
         """Let the task run in the next turn."""
-        callback, self._callback = self._callback, None
+        callback, self.callback = self.callback, None
         if callback is not None:
-            self._loop.call_soon(callback, self, context=self._context)
+            self._loop.call_soon(callback, self, context=self.context)
 
     def run(self) -> None:
         """Run the task now: nothing is left to do in the transport's callback."""
-        callback = self._callback
-        context = self._context
-        if callback is None or context is None:
+        callback = self.callback
+        if callback is None:
             return
-        self._callback = None
+        self.callback = None
         try:
-            context.run(callback, self)
-        except RuntimeError:
+            self.context.run(callback, self)
+        except (RuntimeError, KeyboardInterrupt, SystemExit) as error:
+            self.run_later(callback, error)
+
+    def run_later(
+        self, callback: Callable[["Sleeper"], object], error: BaseException
+    ) -> None:
+        """Do what is to be done when running the task has raised.
+
+        Args:
+            callback: What was to run it.
+            error: What it raised.
+        """
+        if isinstance(error, RuntimeError):
             # Within a task's step another cannot run, and this one has not begun.
-            self._loop.call_soon(callback, self, context=context)
-        except (KeyboardInterrupt, SystemExit) as error:
+            self._loop.call_soon(callback, self, context=self.context)
+        else:
             # The transport of uvloop would take it for its own fault; the loop ends.
             self._loop.call_soon(_raise, error)
 

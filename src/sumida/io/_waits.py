@@ -156,11 +156,12 @@ class Read(_ReadOperation[bytes]):
     # each call costs as much as ten lines. Whatever is unusual goes the common way.
     def __await__(self) -> Generator[object, None, bytes]:
         engine = self._engine
-        left = budget.left - 1
-        budget.left = left or BUDGET
-        if not left:
-            yield None
         if engine.size:
+            # Who waits lets others run by that.
+            left = budget.left - 1
+            budget.left = left or BUDGET
+            if not left:
+                yield None
             return engine.take(self.limit)
         sleeper = engine.spare
         if (
@@ -175,7 +176,8 @@ class Read(_ReadOperation[bytes]):
         engine.spare = None
         timeout = engine.read_timeout
         if timeout is not None:
-            engine.read_due = due = engine.clock() + timeout
+            clock = engine.clock
+            engine.read_due = due = clock() + timeout
             if due < engine.timer_due:
                 engine.set_timer(due)
         sleeper._asyncio_future_blocking = True
@@ -188,7 +190,7 @@ class Read(_ReadOperation[bytes]):
             raise
         engine.spare = sleeper
         data = engine.chunk
-        if data and len(data) <= self.limit and not engine.is_unusual:
+        if data and engine.size <= self.limit and not engine.is_unusual:
             engine.chunk = b""
             engine.size = 0
             return data

@@ -44,7 +44,8 @@ class Writes:
         engine = self._engine
         if engine.is_ready and type(data) is bytes and len(data) <= HIGH_WATER:
             # Nearly every call.
-            engine.send(data)
+            send = engine.send
+            send(data)
             if engine.is_congested:
                 await engine.wait_for_room()
             return

@@ -218,7 +218,9 @@ class WritingSide(asyncio.Protocol):
         self._timer = None
         self.timer_due = inf
         now = self.clock()
-        if self.read_due is not None and self.read_due <= now:
+        if self.reader is None:
+            self.read_due = None
+        elif self.read_due is not None and self.read_due <= now:
             self.late = self.reader
             self.is_unusual = True
             self._wake_reader()
@@ -235,7 +237,6 @@ class WritingSide(asyncio.Protocol):
 
     def _wake_reader(self) -> None:
         future, self.reader = self.reader, None
-        self.read_due = None
         if future is not None and not future.done():
             future.set_result(self)
 

@@ -94,7 +94,11 @@ class Stream(Reads, Writes):
 
     @read_timeout.setter
     def read_timeout(self, seconds: float | None) -> None:
-        self._engine.read_timeout = check_timeout("read_timeout", seconds)
+        engine = self._engine
+        engine.read_timeout = check_timeout("read_timeout", seconds)
+        if engine.reader is None:
+            # What is left of an earlier wait.
+            engine.read_due = None
 
     @property
     def write_timeout(self) -> float | None:
