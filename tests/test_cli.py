@@ -1,5 +1,6 @@
 """The command, run as a user runs it."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -86,3 +87,58 @@ def test_the_command_runs_the_chat() -> None:
 
     assert result.returncode == 0, result.stderr
     assert "all was heard by all" in result.stdout
+
+
+IMPORTING = """
+import os, signal, sys
+from sumida.cli import main
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sumida.apps.proxy.command":
+            {reached}
+
+sys.meta_path.insert(0, Finder())
+signal.signal(signal.SIGINT, signal.{handler})
+main(["proxy"])
+"""
+
+
+def test_a_ctrl_c_during_the_imports_ends_it_quietly() -> None:
+    """By the signal, as a shell wants to know it, and without a traceback."""
+    code = IMPORTING.format(
+        handler="default_int_handler", reached="os.close(1); signal.pause()"
+    )
+    with subprocess.Popen(  # noqa: S603  # this interpreter
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+        process.send_signal(signal.SIGINT)
+        _, complaints = process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGINT
+    assert complaints == ""
+
+
+def test_an_ignored_ctrl_c_stays_ignored() -> None:
+    """As in the background of a script; and what was there before is put back."""
+    code = IMPORTING.format(
+        handler="SIG_IGN", reached="os.kill(os.getpid(), signal.SIGINT); sys.exit(7)"
+    )
+    before = signal.getsignal(signal.SIGINT)
+    done = subprocess.run(  # noqa: S603  # this interpreter
+        [sys.executable, "-c", code],
+        timeout=60,
+        check=False,
+        cwd=ROOT,
+    )
+    with pytest.raises(SystemExit):
+        main(["--version"])
+
+    assert done.returncode == 7
+    assert signal.getsignal(signal.SIGINT) is before

@@ -5,8 +5,10 @@ returns the exit code. Only the one that is run is imported.
 """
 
 import argparse
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Final
 
@@ -36,6 +38,24 @@ def _parser(command: str) -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _ended_by_ctrl_c() -> Iterator[None]:
+    """Let a Ctrl-C end the process, until a program takes the signals over.
+
+    The imports may take a second, and nothing is there yet that had to be cleaned up:
+    so no traceback, and the shell is told what it was. Where SIGINT is ignored, as in
+    the background of a shell's script, it stays so.
+    """
+    is_pythons = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_pythons:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        if is_pythons:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the `sumida` command.
 
@@ -47,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     command = given[0] if given else ""
-    options = _parser(command).parse_args(given)
-    program = import_module(COMMANDS[command][0])
-    raise SystemExit(program.start(options))
+    with _ended_by_ctrl_c():
+        options = _parser(command).parse_args(given)
+        program = import_module(COMMANDS[command][0])
+        raise SystemExit(program.start(options))
