@@ -12,6 +12,7 @@ from tests.house.checkers import (
     docstrings,
     exports,
     layers,
+    pages,
     sizes,
     texts,
     typing_rules,
@@ -123,6 +124,46 @@ def test_an_undocumented_export_is_found(tmp_path: Path) -> None:
         "1: docs/rooms/room.md does not mention send"
     ]
     assert told(exports.check_documented(source, ["other"], docs)) == []
+
+
+# Pages.
+
+
+def lay_page(docs: Path, text: str) -> None:
+    """Write the page of a room called `room`."""
+    (docs / "rooms").mkdir(parents=True, exist_ok=True)
+    (docs / "rooms" / "room.md").write_text(text, encoding="utf-8")
+
+
+def test_a_page_without_a_section_is_found(tmp_path: Path) -> None:
+    """All three in their order, and a program, wherever it stands."""
+    program = "```python\npass\n```\n"
+    whole = "\n".join(f"## {heading}\n" for heading in pages.HEADINGS)
+    lay_page(tmp_path, f"# Room\n{whole}{program}")
+    assert told(pages.check_pages(["room"], tmp_path)) == []
+
+    lay_page(tmp_path, "# Room\n## Pitfalls\n## Which when\n")
+    assert [found[:20] for found in told(pages.check_pages(["room"], tmp_path))] == [
+        "1: has the sections ",
+        "1: shows no program",
+    ]
+    assert len(told(pages.check_pages(["missing"], tmp_path))) == 2
+
+
+def test_a_loss_that_the_page_does_not_tell_is_found(tmp_path: Path) -> None:
+    """Only what is not safe, and only the table counts."""
+    doc = '"""Do it.\n\n    Cancel safety:\n        {}: so.\n    """'
+    text = "".join(
+        f"async def {name}() -> None:\n    {doc.format(safety)}\n\n\n"
+        for name, safety in [("lose", "Not safe"), ("keep", "Safe")]
+    )
+    source = write(tmp_path, room__a=text, room___b=text, other__c=text)
+
+    lay_page(tmp_path / "docs", "## Which when\n`lose`\n## What a cancel does\nno\n")
+    (message,) = told(pages.check_cancels(source, ["room"], tmp_path / "docs"))
+    assert message.startswith("1: lose is not safe to cancel: tell what is lost in ")
+    lay_page(tmp_path / "docs", "## What a cancel does\n`lose`: all\n")
+    assert told(pages.check_cancels(source, ["room"], tmp_path / "docs")) == []
 
 
 # Layers.

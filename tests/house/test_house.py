@@ -17,6 +17,7 @@ from tests.house.checkers import (
     exports,
     faults,
     layers,
+    pages,
     sizes,
     slots,
     texts,
@@ -70,6 +71,16 @@ def test_modules_do_not_hide_the_standard_library() -> None:
 def test_public_names_are_documented() -> None:
     """The page of a room mentions each of its public names."""
     nothing_found(exports.check_documented(SOURCE, ROOMS, ROOT / "docs"))
+
+
+def test_each_room_has_its_page() -> None:
+    """Which type when, a program, what a cancel does, and the pitfalls."""
+    nothing_found(pages.check_pages(ROOMS, ROOT / "docs"))
+
+
+def test_what_a_cancel_loses_is_on_the_page() -> None:
+    """The table of a room names each call that is not safe to cancel."""
+    nothing_found(pages.check_cancels(SOURCE, ROOMS, ROOT / "docs"))
 
 
 def test_imports_point_downwards() -> None:
