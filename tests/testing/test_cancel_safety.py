@@ -123,7 +123,39 @@ class ReadingAll(ReadingLate):
         self.script.assert_done()
 
 
-@pytest.mark.parametrize("world", [Advancing, ReadingLate, ReadingAll])
+class ReadingExactly(ReadingLate):
+    """`ScriptReader.readexactly`, of which a part is there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.script = Script().read(b"at once, ").wait(MINUTE).read(b"late\nand more")
+        self.reader, _ = self.script.build()
+
+    async def subject(self) -> bytes:
+        """Read so many bytes."""
+        return await self.reader.readexactly(14)
+
+    async def check(self, outcome: Outcome) -> None:
+        """No byte is lost or comes twice."""
+        assert outcome.error is None
+        assert outcome.value == (b"at once, late\n" if outcome.returned else None)
+        left = await self.reader.read()
+        assert left == (b"" if outcome.returned else b"at once, late\n") + b"and more"
+        assert _now() - self.begun == MINUTE
+        self.script.assert_done()
+
+
+class ReadingALine(ReadingExactly):
+    """`ScriptReader.readline`, and so `readuntil`, likewise."""
+
+    async def subject(self) -> bytes:
+        """Read a line."""
+        return await self.reader.readline()
+
+
+@pytest.mark.parametrize(
+    "world", [Advancing, ReadingLate, ReadingAll, ReadingExactly, ReadingALine]
+)
 def test_what_waits_for_the_paused_clock(world: Callable[[], World]) -> None:
     """Nothing is lost, and no time either, wherever the cancel strikes."""
     assert run_paused(cancel_everywhere, world) == 8

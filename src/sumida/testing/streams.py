@@ -242,14 +242,10 @@ class ScriptReader:
             Safe: nothing was read.
         """
         if limit < 0:
-            parts = []
-            try:
-                while part := await self.read(1 << 30):
-                    parts.append(part)
-            except asyncio.CancelledError:
-                self._script.give_back(b"".join(parts))
-                raise
-            return b"".join(parts)
+            data = b""
+            while part := await self._more(data, 1 << 30):
+                data += part
+            return data
         while (pause := self._script.take("wait")) is not None:
             await self._pause(pause)
         while True:
@@ -264,6 +260,14 @@ class ScriptReader:
             raise step.error
         self._script.give_back(step.data[limit:])
         return step.data[:limit]
+
+    async def _more(self, data: bytes, limit: int) -> bytes:
+        """Read on after `data`, which a cancel puts back."""
+        try:
+            return await self.read(limit)
+        except asyncio.CancelledError:
+            self._script.give_back(data)
+            raise
 
     async def _pause(self, pause: _Step) -> None:
         """Let the peer be silent; a silence that has begun ends at its time."""
@@ -288,11 +292,11 @@ class ScriptReader:
             IncompleteReadError: The peer ended before.
 
         Cancel safety:
-            Not safe: what was read is lost.
+            Safe: nothing was read.
         """
         data = b""
         while len(data) < size:
-            part = await self.read(size - len(data))
+            part = await self._more(data, size - len(data))
             if not part:
                 raise asyncio.IncompleteReadError(data, size)
             data += part
@@ -311,11 +315,11 @@ class ScriptReader:
             IncompleteReadError: The peer ended before.
 
         Cancel safety:
-            Not safe: what was read is lost.
+            Safe: nothing was read.
         """
         data = b""
         while separator not in data:
-            part = await self.read(1 << 30)
+            part = await self._more(data, 1 << 30)
             if not part:
                 raise asyncio.IncompleteReadError(data, None)
             data += part
@@ -330,7 +334,7 @@ class ScriptReader:
             The bytes.
 
         Cancel safety:
-            Not safe: what was read is lost.
+            Safe: nothing was read.
         """
         try:
             return await self.readuntil(b"\n")
