@@ -256,8 +256,7 @@ def test_it_tells_whether_it_had_to_kill(run: Run) -> None:
         other.signal(signal.SIGKILL)
         await other.stop()
         ended = await Command("true").spawn()
-        # Before the loop can see it.
-        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # noqa: ASYNC222
+        await ended.wait()
         assert not ended.kill()
         return [(it.status, it.was_killed) for it in (asked, left, other, ended)]
 

@@ -126,8 +126,9 @@ class Child:
 
     @property
     def was_killed(self) -> bool:
-        """Whether `kill`, `stop` or the end of its block had to kill: SIGKILL was sent.
+        """Whether `kill`, `stop` or the end of its block has sent SIGKILL to its group.
 
+        `stop` and the block do if it, or what it has started, has not ended in time.
         Its `status` does not tell: the child may have ended well, and what it has
         started not; or somebody else has killed it.
         """
@@ -278,8 +279,6 @@ class Child:
         Source:
             `tokio::process::Child::start_kill`
         """
-        # One that has ended, and was not reaped yet, is not there.
-        self._handle.reap()
         is_there = self._handle.send_group(SIGKILL)
         self._was_killed |= is_there
         return is_there
