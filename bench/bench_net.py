@@ -15,7 +15,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
+from itertools import repeat
 from pathlib import Path
 
 import anyio
@@ -123,6 +125,84 @@ async def protocol() -> None:
     await asyncio.sleep(0.01)
 
 
+class _Wait:
+    """A future that is used again: what a task asks of one, and nothing else."""
+
+    __slots__ = ("_asyncio_future_blocking", "context", "get_loop", "result", "wakeup")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._asyncio_future_blocking = False
+        self.get_loop = repeat(loop).__next__
+        self.result: Callable[[], object] = bool
+
+    def add_done_callback(
+        self, wakeup: Callable[[object], object], *, context: Context
+    ) -> None:
+        self.wakeup = wakeup
+        self.context = context
+
+
+class _Bare(asyncio.Protocol):
+    """Awaited, it gives what comes: no limit, no deadline, no cancel, no error."""
+
+    def __init__(self) -> None:
+        self.wait = _Wait(asyncio.get_running_loop())
+        self.is_waiting = False
+        self.data = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.write: Callable[[bytes], object] = transport.write  # type: ignore[attr-defined]  # a stream transport
+
+    def data_received(self, data: bytes) -> None:
+        self.data = data
+        if self.is_waiting:
+            self.is_waiting = False
+            self.wait.context.run(self.wait.wakeup, self.wait)
+
+    def eof_received(self) -> None:
+        self.data_received(b"")
+
+    def __await__(self) -> Generator[object, None, bytes]:
+        data = self.data
+        if not data:
+            self.is_waiting = True
+            self.wait._asyncio_future_blocking = True
+            yield self.wait
+            data = self.data
+        self.data = b""
+        return data
+
+
+async def bare_tasks() -> None:
+    """Do the same with a task for each side, and as little as a task can have."""
+    loop = asyncio.get_running_loop()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def handle(bare: _Bare) -> None:
+        while data := await bare:
+            bare.write(data)
+        bare.transport.close()
+
+    class Served(_Bare):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            _Bare.connection_made(self, transport)
+            tasks.append(asyncio.ensure_future(handle(self)))
+
+    async def client(port: int) -> None:
+        transport, bare = await loop.create_connection(_Bare, LOCAL, port)
+        for _ in range(MESSAGES):
+            bare.write(MESSAGE)
+            await bare
+        transport.close()
+
+    server = await loop.create_server(Served, LOCAL, 0)
+    await _all(client, server.sockets[0].getsockname()[1])
+    server.close()
+    for task in tasks:
+        await task
+
+
 async def _all(
     client: Callable[[int], Coroutine[object, object, None]], port: int
 ) -> None:
@@ -218,14 +298,15 @@ def echo_rows() -> list[Row]:
             ours,
             streams,
             protocol,
+            bare_tasks,
             with_anyio,
             with_trio,
         ]
-        runners = [run, run, run, run, _timed_on_trio]
+        runners = [run, run, run, run, run, _timed_on_trio]
         times = best_of(contenders, count, runners=runners, rounds=ROUNDS)
         own, *others = (each / 1000 for each in times)
-        peers = ["asyncio streams", "a raw Protocol", "anyio", "trio"]
-        floors = [1.8, 0.85, None, None]
+        peers = ["asyncio streams", "a raw Protocol", "bare tasks", "anyio", "trio"]
+        floors = [1.8, 0.85, None, None, None]
         found += [
             Row(
                 f"echo of 64 bytes, 8 connections, {name}",

@@ -130,10 +130,19 @@ class Engine(WritingSide):
 
     def data_received(self, data: bytes) -> None:
         """Keep `data`, and run who waits for it; see `asyncio.Protocol`."""
+        reader = self.reader
+        size = len(data)
+        if type(reader) is Sleeper and self.wanted == 1 and size <= self._pause_at:
+            # Who waits for any byte waits only where there is none: nearly all that
+            # ever arrives.
+            self.reader = None
+            self.chunk = data
+            self.size = size
+            reader.run()
+            return
         if self.sink is not None:
             self.sink.feed(data)
             return
-        size = len(data)
         if self.size:
             buffer = self._buffer
             if buffer is None:
@@ -144,7 +153,6 @@ class Engine(WritingSide):
         else:
             self.chunk = data
         self.size = size
-        reader = self.reader
         if reader is not None and size < self.wanted:
             # Something came: the wait for more begins anew.
             if self.read_due is not None and self.read_timeout is not None:
