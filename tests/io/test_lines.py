@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumida.errors import Closed, LimitExceededError
-from sumida.io import File, Lines, files
+from sumida.io import File, Lines, files, lines
 from sumida.io import open as open_file
 from sumida.io._ahead import Ahead
 from sumida.io._cutting import Cutter
@@ -65,9 +65,11 @@ def test_lines_cross_blocks(
         async with await open_file(tmp_path / "x") as file:
             return await all_lines(file)
 
-    for blocks in (1, 2, 8):
-        monkeypatch.setattr(files, "_BLOCKS", blocks)
+    for size in (1 << 16, 1 << 17, 1 << 20):
+        monkeypatch.setattr(files, "_BLOCK", size)
         assert run(main) == wanted
+    monkeypatch.setattr(lines, "_PIECE", 7)
+    assert run(main) == wanted
 
 
 async def _lines_of(blocks: list[bytes], limit: int = 1 << 20) -> list[str]:
@@ -97,6 +99,57 @@ def test_any_split_gives_the_same_lines(blocks: list[bytes]) -> None:
     texts += [last.decode("utf-8", "replace")] if last else []
 
     assert asyncio.run(_lines_of(blocks)) == texts
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.text(alphabet="ab\n", min_size=1, max_size=6), max_size=12),
+    st.lists(st.sampled_from(["line", "batch", "take", "join", "count"]), max_size=12),
+)
+def test_blocks_and_lines_are_taken_in_turn(
+    blocks: list[str], steps: list[str]
+) -> None:
+    """Whatever was put together for a line that crosses blocks is there once."""
+    rest = "".join(blocks)
+
+    async def main() -> None:
+        nonlocal rest
+        ahead = Ahead()
+        for block in blocks:
+            ahead.keep(block.encode())
+
+        async def fill() -> bool:
+            return False
+
+        cutter = Cutter("utf-8", "strict")
+        lines = Lines(ahead, "x", cutter, 100, fill=fill, prefetch=int)
+        for step in steps:
+            taken: list[str] = []
+            if step == "line":
+                async for line in lines:
+                    taken.append(line)
+                    break
+            elif step == "batch":
+                taken = await lines.next_batch()
+            else:
+                ahead.settle()
+            if step == "take":
+                data = ahead.take(3)
+                assert rest.encode().startswith(data)
+                rest = rest[len(data) :]
+            elif step == "join":
+                ahead.join()
+                assert ahead.data == rest.encode()
+            for line in taken:
+                found, _, rest = rest.partition("\n")
+                assert found == line
+            if step == "count":
+                assert len(ahead) == len(rest)
+        ahead.settle()
+        assert ahead.forget() == len(rest)
+        assert not ahead
+
+    asyncio.run(main())
 
 
 @settings(deadline=None)

@@ -1,7 +1,6 @@
 """What was read and not taken: where a cancelled read leaves what it has read."""
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Protocol, final
 
 __all__ = ("Ahead", "Hold")
@@ -23,8 +22,8 @@ class Hold(Protocol):
 class Ahead:
     """Bytes in blocks: the one that is being taken, and those that were read after it.
 
-    They are not joined until that is needed: what is big is not copied, and the text
-    of a block stays in the processor's cache while it is cut into lines.
+    They are not joined until that is needed, and where a line crosses from one to the
+    next only the line is: what is big is not copied.
 
     Attributes:
         data: The first block.
@@ -34,13 +33,15 @@ class Ahead:
         total: Bytes that were ever kept.
     """
 
-    __slots__ = ("_later", "at", "blocks", "data", "hold", "total")
+    __slots__ = ("_begun", "_later", "at", "blocks", "data", "hold", "total")
 
     def __init__(self) -> None:
         self.data = b""
         self.at = 0
         self.blocks: deque[bytes] = deque()
+        # Bytes in `blocks` that are not in `data` too; how many of the first are.
         self._later = 0
+        self._begun = 0
         self.hold: Hold | None = None
         self.total = 0
 
@@ -70,28 +71,34 @@ class Ahead:
             self.blocks.append(data)
             self._later += len(data)
 
-    def keep_all(self, blocks: Iterable[bytes]) -> None:
-        """Put several blocks behind the rest.
-
-        Args:
-            blocks: The blocks.
-        """
-        for block in blocks:
-            self.keep(block)
-
     def advance(self) -> None:
-        """Put the rest of the first block before the next one, which there must be."""
-        block = self.blocks.popleft()
-        self._later -= len(block)
-        self.data = self.data[self.at :] + block if self.at < len(self.data) else block
-        self.at = 0
+        """Go on to the next block, which there must be.
+
+        Where a part of the first is left, only the end of its last line is put to it.
+        """
+        block, begun = self.blocks[0], self._begun
+        if self.at == len(self.data):
+            self.data, self.at = block, begun
+            end = len(block)
+        else:
+            end = block.find(b"\n", begun) + 1 or len(block)
+            self.data = self.data[self.at :] + block[begun:end]
+            self.at = 0
+        self._later -= end - begun
+        if end == len(block):
+            self.blocks.popleft()
+            end = 0
+        self._begun = end
 
     def join(self) -> None:
         """Make one block of all, with nothing taken."""
         if self.blocks or self.at:
-            self.data = b"".join([self.data[self.at :], *self.blocks])
+            parts = [self.data[self.at :], *self.blocks]
+            if self._begun:
+                parts[1] = parts[1][self._begun :]
+            self.data = b"".join(parts)
             self.blocks.clear()
-            self.at = self._later = 0
+            self.at = self._later = self._begun = 0
 
     def take(self, limit: int) -> bytes:
         """Take some of it.
@@ -120,5 +127,5 @@ class Ahead:
         count = len(self)
         self.data = b""
         self.blocks.clear()
-        self.at = self._later = 0
+        self.at = self._later = self._begun = 0
         return count

@@ -12,7 +12,6 @@ import errno
 from asyncio import AbstractEventLoop, Future, get_running_loop
 from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Callable
-from functools import partial
 from io import FileIO
 from typing import Final, Literal, NoReturn, TypeVar, cast, final
 
@@ -25,11 +24,8 @@ from sumida.runtime._delivery import Job
 from sumida.runtime.blocking import blocking_cancelled
 
 __all__ = (
-    "BLOCK",
     "Handle",
     "raise_told",
-    "read_block",
-    "read_blocks",
     "read_fully",
     "write_fully",
 )
@@ -37,9 +33,6 @@ __all__ = (
 T = TypeVar("T")
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-
-BLOCK: Final = 64 * 1024
-"""Bytes of a block: what stays in the processor's cache."""
 
 _STEP: Final = 4 * 1024 * 1024
 """Bytes read at once by a call for many, so that an abandoned one ends soon."""
@@ -83,40 +76,6 @@ def read_fully(raw: FileIO, count: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def read_block(size: int, raw: FileIO) -> list[bytes]:
-    """Read once; on a thread.
-
-    Args:
-        size: How many bytes at most.
-        raw: Where from.
-
-    Returns:
-        One block.
-    """
-    return [raw.read(size)]
-
-
-def read_blocks(scratch: bytearray, raw: FileIO) -> list[bytes]:
-    """Read once, and split what came into blocks that fit the cache; on a thread.
-
-    Big blocks of memory come from the system and go back to it each time, which costs
-    more than to copy small ones out of a big one that is kept.
-
-    Args:
-        scratch: Where to read to.
-        raw: Where from.
-
-    Returns:
-        The blocks.
-    """
-    count = raw.readinto(scratch) or 0
-    view = memoryview(scratch)
-    return [
-        bytes(view[start : min(start + BLOCK, count)])
-        for start in range(0, count, BLOCK)
-    ]
-
-
 def write_fully(raw: FileIO, data: bytes) -> None:
     """Write all of `data`; on a thread.
 
@@ -147,20 +106,20 @@ class Handle:
         ahead: What was read and not taken.
         is_busy: Whether somebody has the turn.
         is_closing: Whether it is closed, or is going to be.
-        is_ended: Whether the last read ahead found the end of the file.
         is_closed: Whether the descriptor was given back.
         late: The error of a write whose task had gone.
         turns: Those who wait for their turn.
+        arrivals: Those who wait for what is being read ahead.
         closers: Those who wait for the end.
     """
 
     __slots__ = (
         "ahead",
+        "arrivals",
         "closers",
         "is_busy",
         "is_closed",
         "is_closing",
-        "is_ended",
         "late",
         "loop",
         "path",
@@ -177,10 +136,10 @@ class Handle:
         self.ahead = Ahead()
         self.is_busy = False
         self.is_closing = False
-        self.is_ended = False
         self.is_closed = False
         self.late: BaseException | None = None
         self.turns = WaiterQueue()
+        self.arrivals = WaiterQueue(in_order=False)
         self.closers = WaiterQueue(in_order=False)
 
     def __repr__(self) -> str:
@@ -281,47 +240,6 @@ class Handle:
         finally:
             del error  # it leads to this frame, which would lead to it
 
-    async def fill(self, read: Callable[[FileIO], list[bytes]]) -> bool:
-        """Read on, for who takes it out of `ahead`.
-
-        Args:
-            read: Reads blocks; none, or an empty one, at the end of the file.
-
-        Returns:
-            Whether there is more than before; False at the end of the file.
-
-        Cancel safety:
-            Safe: what was read is kept.
-        """
-        ahead = self.ahead
-        before = ahead.total
-        await self.wait_for_turn()
-        # Something was read ahead, or by another task, while this one waited.
-        if ahead.total == before:
-            await self.run(partial(read, self.raw), kept=ahead.keep_all)
-        self.is_ended = ahead.total == before
-        self.let_go()
-        return not self.is_ended
-
-    def prefetch(self, read: Callable[[FileIO], list[bytes]]) -> None:
-        """Read on, if nobody does anything else; wait for nothing.
-
-        Args:
-            read: As above.
-        """
-        if self.is_ended or not self.try_turn():
-            return
-
-        def ended(job: Job[list[bytes]]) -> None:
-            # An error shows again when the same is read for somebody.
-            if job.error is None:
-                blocks = cast("list[bytes]", job.result)
-                self.is_ended = not any(blocks)
-                self.ahead.keep_all(blocks)
-            self.let_go()
-
-        start(partial(read, self.raw), ended)
-
     # The end.
 
     def begin_close(self) -> None:
@@ -332,6 +250,7 @@ class Handle:
         self.ahead.settle()
         self.ahead.forget()
         self.turns.wake_all()
+        self.arrivals.wake_all()
         if not self.is_busy:
             self.is_busy = True
             self.let_go()

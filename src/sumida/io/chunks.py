@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Final, Self, final
 
 from sumida.errors import BusyError
-from sumida.io._handle import Handle, read_block
+from sumida.io._feeding import Feed
+from sumida.io._handle import Handle
 from sumida.io._offload import acquire
 from sumida.io._raw import open_raw
 
@@ -38,20 +39,17 @@ class Chunks:
         size: Bytes of a piece.
     """
 
-    __slots__ = ("_handle", "_is_closed", "_is_opening", "_path", "_read", "_size")
+    __slots__ = ("_feed", "_is_closed", "_is_opening", "_path", "_size")
 
     def __init__(self, path: str, size: int) -> None:
         self._path = path
         self._size = size
-        self._read = partial(read_block, size)
-        self._handle: Handle | None = None
+        self._feed: Feed | None = None
         self._is_opening = False
         self._is_closed = False
 
     def __repr__(self) -> str:
-        state = (
-            "closed" if self._is_closed else "new" if self._handle is None else "open"
-        )
+        state = "closed" if self._is_closed else "new" if self._feed is None else "open"
         return f"<Chunks of {self._path!r} {state}>"
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -61,21 +59,21 @@ class Chunks:
         if self._is_closed:
             raise StopAsyncIteration
         try:
-            handle = self._handle or await self._open()
-            ahead = handle.ahead
-            if not ahead:
-                await handle.fill(self._read)
+            feed = self._feed or await self._open()
+            ahead = feed.handle.ahead
+            # Another task may have taken what came.
+            while not ahead:
+                if not await feed.more():
+                    await self.aclose()
+                    raise StopAsyncIteration
         except OSError:
             await self.aclose()
             raise
-        if not ahead:
-            await self.aclose()
-            raise StopAsyncIteration
         chunk = ahead.take(self._size)
-        handle.prefetch(self._read)
+        feed.begin()
         return chunk
 
-    async def _open(self) -> Handle:
+    async def _open(self) -> Feed:
         if self._is_opening:
             raise BusyError(
                 f"{self!r} is awaited by two tasks at once", "let one task read"
@@ -89,8 +87,9 @@ class Chunks:
             # Closed by another task meanwhile.
             raw.close()
             raise StopAsyncIteration
-        self._handle = handle = Handle(raw, f"Chunks of {self._path!r}", self._path)
-        return handle
+        handle = Handle(raw, f"Chunks of {self._path!r}", self._path)
+        self._feed = feed = Feed(handle, self._size)
+        return feed
 
     async def aclose(self) -> None:
         """Close the file, when the read under way has ended; twice does no harm.
@@ -99,8 +98,8 @@ class Chunks:
             Safe: it is closed all the same.
         """
         self._is_closed = True
-        if self._handle is not None:
-            await self._handle.close()
+        if self._feed is not None:
+            await self._feed.handle.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,8 +113,8 @@ class Chunks:
         await self.aclose()
 
     def __del__(self) -> None:
-        if self._handle is not None:
-            self._handle.drop()
+        if self._feed is not None:
+            self._feed.handle.drop()
 
 
 def read_chunks(path: str | PathLike[str], size: int = CHUNK_SIZE) -> Chunks:

@@ -20,7 +20,8 @@ from typing import Final, Self, TypeVar, final
 from sumida.errors import IncompleteReadError, LimitExceededError
 from sumida.io._checks import freeze
 from sumida.io._cutting import Cutter
-from sumida.io._handle import BLOCK, Handle, read_blocks, read_fully, write_fully
+from sumida.io._feeding import Feed
+from sumida.io._handle import Handle, read_fully, write_fully
 from sumida.io._reading import READ_TO_END_LIMIT
 from sumida.io._writing import Data
 from sumida.io.lines import LINE_LIMIT, Lines
@@ -29,8 +30,8 @@ __all__ = ("File",)
 
 T = TypeVar("T")
 
-_BLOCKS: Final = 16
-"""Blocks read at once for lines: a call on a thread costs as much as reading one."""
+_BLOCK: Final = 1024 * 1024
+"""Bytes read at once for lines: to cut them takes 1.3 ms, to hand them over 0.1."""
 
 
 @final
@@ -214,15 +215,14 @@ class File:
             LookupError: There is no such encoding, or no such way with errors.
             ValueError: `limit` is less than 1, or the encoding is not fit.
         """
-        handle = self._handle
-        read = partial(read_blocks, bytearray(_BLOCKS * BLOCK))
+        feed = Feed(self._handle, _BLOCK)
         return Lines(
-            handle.ahead,
-            handle.what,
+            self._handle.ahead,
+            self._handle.what,
             Cutter(encoding, errors),
             limit,
-            fill=partial(handle.fill, read),
-            prefetch=partial(handle.prefetch, read),
+            fill=feed.more,
+            prefetch=feed.begin,
         )
 
     # Writing.
@@ -344,7 +344,6 @@ class File:
             handle.raise_late()
         handle.ahead.settle()
         ahead = handle.ahead.forget()
-        handle.is_ended = False
         result = await handle.run(
             partial(_step_back_and, work, handle.raw, ahead), is_writing=is_writing
         )

@@ -2,7 +2,7 @@ r"""Lines of text, out of a file or of anything buffered.
 
 `async for line in file.lines():` gives each as `str` without its end. One `await` for
 each line costs more than a short line's reading; where that matters take them in
-batches, which cost as little as Python's own files:
+batches, which cost little more than Python's own files:
 
     async for batch in file.lines().batches():
         for line in batch:
@@ -12,7 +12,7 @@ batches, which cost as little as Python's own files:
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final, final
 
-from sumida.errors import LimitExceededError
+from sumida.errors import BusyError, LimitExceededError
 from sumida.io._ahead import Ahead
 from sumida.io._cutting import Cutter, end_of_lines
 from sumida.runtime.yielding import yield_now
@@ -25,8 +25,8 @@ LINE_LIMIT: Final = 1024 * 1024
 More than a peer's on a socket: a log may hold a long trace, and means no harm.
 """
 
-_FEW: Final = 8
-"""With so many blocks left or fewer the next are read."""
+_PIECE: Final = 128 * 1024
+"""Bytes cut at once, whose text and lines stay in the processor's cache."""
 
 _BATCH: Final = 2048
 """Lines in a batch at most; after as many others may run, which is some 0.4 ms."""
@@ -52,6 +52,7 @@ class Lines:
         ValueError: `limit` is less than 1.
         LimitExceededError: When iterated: a line is longer; nothing was taken.
         UnicodeDecodeError: When iterated: the next line is not text; it was taken.
+        BusyError: When iterated: another task waits for a line.
         Closed: When iterated: the file was closed.
         OSError: When iterated: the system refused.
 
@@ -66,6 +67,7 @@ class Lines:
         "_cut",
         "_cutter",
         "_fill",
+        "_is_filling",
         "_limit",
         "_prefetch",
         "_since",
@@ -91,6 +93,7 @@ class Lines:
         self._limit = limit
         self._fill = fill
         self._prefetch = prefetch
+        self._is_filling = False
         # The next `_size` bytes are `_count` lines: the last of them are in `_cut`,
         # those before in `_batch` (the next one last), the rest was handed out.
         self._size = 0
@@ -151,6 +154,7 @@ class Lines:
         Raises:
             LimitExceededError: A line is too long; nothing was taken.
             UnicodeDecodeError: The next line is not text; it was taken.
+            BusyError: Another task waits for a line.
             Closed: The file was closed.
             OSError: The system refused.
 
@@ -165,6 +169,11 @@ class Lines:
             # A loop which never has to wait lets others run all the same.
             self._since = 0
             await yield_now()
+        if self._is_filling:
+            # It would hand out the same lines.
+            raise BusyError(
+                f"{self!r} is awaited by two tasks at once", "let one task read"
+            )
         ahead = self._ahead
         if ahead.hold is not self:
             ahead.settle()
@@ -197,7 +206,12 @@ class Lines:
                 left = len(ahead)
                 if left >= self._limit:
                     raise LimitExceededError(self._what, left, self._limit)
-                if not await self._fill():
+                self._is_filling = True
+                try:
+                    is_more = await self._fill()
+                finally:
+                    self._is_filling = False
+                if not is_more:
                     break
                 # Somebody else may have read meanwhile.
                 if ahead.hold is not self:
@@ -205,7 +219,7 @@ class Lines:
                     ahead.hold = self
             if ahead.blocks:
                 ahead.advance()
-            if len(ahead.blocks) <= _FEW:
+            if not ahead.blocks:
                 self._prefetch()
         if ahead:
             self._cut = [self._cutter.last(ahead.data[ahead.at :])]
@@ -215,8 +229,10 @@ class Lines:
         """Find where the next piece ends; where it begins if there is no line."""
         ahead = self._ahead
         data, at = ahead.data, ahead.at
-        end = data.rfind(b"\n", at) + 1
-        if end <= at:
+        end = data.rfind(b"\n", at, at + _PIECE) + 1
+        if not end:
+            end = data.find(b"\n", at + _PIECE) + 1
+        if not end:
             return at
         if end - at <= self._limit:
             return end
