@@ -50,7 +50,7 @@ class Feed:
         return f"<Feed of {self.handle.what} {state}>"
 
     async def more(self) -> bool:
-        """Wait until there is more than before; for who has taken all.
+        """Wait until there is more than before; for who cannot go on without.
 
         Returns:
             Whether there is; False at the end of the file.

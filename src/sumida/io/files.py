@@ -200,8 +200,9 @@ class File:
         r"""Read the file as text, line by line.
 
         Lines end with `\n` or `\r\n`, which is taken off; the last may have no end. The
-        file is read ahead in big blocks; leaving the loop gives back what was not
-        handed out, and whatever is read next begins behind the last line.
+        file is read ahead in big blocks, some 3 MiB of memory; leaving the loop gives
+        back what was not handed out, and whatever is read next begins behind the last
+        line.
 
         Args:
             encoding: Of the text; one in which the end of line is the byte 10.
