@@ -146,7 +146,7 @@ class Lines:
         self._batch = []
 
     async def next_batch(self) -> list[str]:
-        """Take the next lines, as many as are at hand and some hundred at most.
+        """Take the next lines, as many as are at hand and 2048 at most.
 
         Returns:
             The lines; none at the end.
@@ -266,7 +266,7 @@ class Lines:
 class LineBatches:
     """An async iterator of lists of lines; made by `Lines.batches`.
 
-    Each has one line or more, and some hundred at most.
+    Each has one line or more, and 2048 at most.
 
     Args:
         lines: Whose.
