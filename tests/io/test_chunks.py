@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sumida.io import read_chunks
+from sumida.io import Chunks, read_chunks
 from tests.io.counting import descriptors, wait_for_descriptors
 from tests.support import Run
 
@@ -140,6 +140,25 @@ def test_a_cancelled_step_loses_nothing(run: Run, tmp_path: Path) -> None:
                     await asyncio.sleep(0)
 
     assert run(main) == data
+
+
+def test_two_tasks_share_the_pieces(run: Run, tmp_path: Path) -> None:
+    """Each has what the other has not; who finds nothing waits, and ends nothing."""
+    (tmp_path / "x").write_bytes(bytes(range(250)))
+
+    async def main() -> list[bytes]:
+        got: list[bytes] = []
+
+        async def take(chunks: Chunks) -> None:
+            async for chunk in chunks:
+                got.append(chunk)
+
+        async with read_chunks(tmp_path / "x", 1) as chunks:
+            got.append(await chunks.__anext__())
+            await asyncio.gather(take(chunks), take(chunks))
+        return got
+
+    assert sorted(run(main)) == [bytes([n]) for n in range(250)]
 
 
 def test_it_hashes_as_the_plain_loop_does(run: Run, tmp_path: Path) -> None:

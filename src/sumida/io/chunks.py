@@ -13,7 +13,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Final, Self, final
 
-from sumida.errors import BusyError
+from sumida.errors import BusyError, Closed
 from sumida.io._feeding import Feed
 from sumida.io._handle import Handle
 from sumida.io._offload import acquire
@@ -66,6 +66,11 @@ class Chunks:
                 if not await feed.more():
                     await self.aclose()
                     raise StopAsyncIteration
+        except Closed:
+            if self._is_closed:
+                # By another task, which may have found the end.
+                raise StopAsyncIteration from None
+            raise
         except OSError:
             await self.aclose()
             raise
