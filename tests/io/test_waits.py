@@ -8,9 +8,9 @@ import pytest
 
 import sumida
 from sumida import select
+from sumida._core.sleeper import Sleeper
 from sumida.errors import Closed, Disconnected, Elapsed
 from sumida.io import DuplexStream, Stream, duplex
-from sumida.io._sleeper import Sleeper
 from sumida.net import UnixStream
 from sumida.testing import run_paused, turns
 from sumida.testing.cancel import Outcome, cancel_everywhere

@@ -16,9 +16,9 @@ from asyncio import Future, Transport
 from collections.abc import Callable
 from typing import Final, cast
 
+from sumida._core.sleeper import Racer, Sleeper
 from sumida.errors import BusyError, Closed, Disconnected, Elapsed
 from sumida.io._sink import Sink
-from sumida.io._sleeper import Sleeper
 from sumida.io._writing_side import HIGH_WATER, WritingSide
 
 __all__ = ("HIGH_WATER", "READ_LIMIT", "Engine")
@@ -139,10 +139,13 @@ class Engine(WritingSide):
             self.chunk = data
             self.size = size
             reader.run()
-            return
-        if self.sink is not None:
+        elif self.sink is not None:
             self.sink.feed(data)
-            return
+        else:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        size = len(data)
         if self.size:
             buffer = self._buffer
             if buffer is None:
@@ -153,6 +156,7 @@ class Engine(WritingSide):
         else:
             self.chunk = data
         self.size = size
+        reader = self.reader
         if reader is not None and size < self.wanted:
             # Something came: the wait for more begins anew.
             if self.read_due is not None and self.read_timeout is not None:
@@ -165,6 +169,9 @@ class Engine(WritingSide):
         # The deadline stays, and is nobody's: the next to wait sets a new one.
         self.reader = None
         if type(reader) is Sleeper:
+            reader.run()
+        elif type(reader) is Racer:
+            reader.token = self
             reader.run()
         elif not reader.done():
             reader.set_result(self)

@@ -12,10 +12,10 @@ from collections import deque
 from itertools import islice
 from typing import Any, Final, final
 
+from sumida._core.sleeper import Sleeper
 from sumida.io._engine import Engine
 from sumida.io._marks import MarkedTransport
 from sumida.io._poller import READ, WRITE, Handler, Poller
-from sumida.io._sleeper import Sleeper
 
 __all__ = ("SocketTransport",)
 

@@ -11,13 +11,13 @@ from asyncio import Future, get_running_loop
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, final
 
 from sumida._core import hooks
+from sumida._core.sleeper import Sleeper
 from sumida.errors import (
     Disconnected,
     Elapsed,
     IncompleteReadError,
     LimitExceededError,
 )
-from sumida.io._sleeper import Sleeper
 from sumida.operation import (
     BUDGET,
     PENDING,

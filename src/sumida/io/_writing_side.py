@@ -10,10 +10,10 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, cast
 
+from sumida._core.sleeper import Sleeper
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import Closed, Disconnected
 from sumida.io._sink import Sink
-from sumida.io._sleeper import Sleeper
 from sumida.io._transports import reset_on_close
 from sumida.io._waits import End, Room
 
