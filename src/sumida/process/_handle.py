@@ -234,6 +234,8 @@ class ProcessHandle:
             return True
         reap_adopted(self.pid)
         if not self._signal_rest(0) or not self._has_living():
+            # One that died between the two looks would stay a zombie.
+            reap_adopted(self.pid)
             self._remains = False
             self.close()
         return not self._remains
