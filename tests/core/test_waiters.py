@@ -1,6 +1,9 @@
 """The waiting room: order, tickets, grants, loops."""
 
 import asyncio
+import contextvars
+from collections.abc import Generator
+from types import coroutine
 
 import pytest
 from hypothesis import given
@@ -8,6 +11,7 @@ from hypothesis import strategies as st
 
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import BusyError, WrongLoopError
+from tests.core.support import of, started, turns
 from tests.support import Run
 
 
@@ -330,3 +334,111 @@ def test_repr_tells_the_state(run: Run) -> None:
         "<Waiter #1 1/2 linked>",
         "<Waiter #1 2/2 apart>",
     ]
+
+
+@coroutine
+def asleep(queue: WaiterQueue) -> Generator[object, None, Waiter]:
+    """Sleep on a waiter of its own until it is served."""
+    waiter = Waiter()
+    waiter.sleep_on(asyncio.get_running_loop())
+    queue.join(waiter, waiter, "test")
+    try:
+        yield waiter
+    except BaseException:
+        queue.leave(waiter)
+        raise
+    return waiter
+
+
+@pytest.mark.parametrize("in_batches", [False, True])
+def test_who_sleeps_on_a_waiter_goes_on_when_served(run: Run, in_batches: bool) -> None:
+    """In their order, in the next turn, each as its own task in its own context."""
+    who = contextvars.ContextVar("who", default=-1)
+
+    async def main() -> list[int]:
+        queue = WaiterQueue(in_batches=in_batches)
+        order: list[int] = []
+
+        async def sleep(n: int) -> None:
+            task = asyncio.current_task()
+            who.set(n)
+            waiter = await asleep(queue)
+            assert asyncio.current_task() is task
+            assert who.get() == n
+            assert waiter.granted == 1
+            order.append(n)
+            # Who is served now goes on one turn later.
+            assert queue.assign(1) == (n > 1)
+
+        tasks = [await started(sleep(n)) for n in range(4)]
+        assert queue.assign(2) == 0
+        assert order == []
+        await turns(1)
+        assert order == [0, 1]
+        await turns(1)
+        assert order == [0, 1, 2, 3]
+        await asyncio.wait(tasks)
+        return order
+
+    assert run(main) == [0, 1, 2, 3]
+
+
+def test_who_is_cancelled_asleep_on_a_waiter_leaves(run: Run) -> None:
+    """With the message; and one who was served keeps its grant until it has left."""
+
+    async def main() -> tuple[int, tuple[object, ...]]:
+        queue = WaiterQueue(in_batches=True)
+        first, second, third = [await started(asleep(queue)) for _ in range(3)]
+        first.cancel("enough")
+        assert queue.assign(1) == 0
+        assert second.cancel()
+        await turns(2)
+        assert second.cancelled()
+        assert not third.done()
+        assert queue.assign(1) == 0
+        await third
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await first
+        return len(queue), caught.value.args
+
+    assert run(main) == (0, ("enough",))
+
+
+def test_one_that_ends_the_loop_takes_nobody_along() -> None:
+    """Those who were served with it go on when the loop does."""
+    loop = asyncio.new_event_loop()
+    queue = WaiterQueue(in_batches=True)
+
+    async def interrupted() -> None:
+        await asleep(queue)
+        raise KeyboardInterrupt
+
+    async def start() -> list[asyncio.Task[object]]:
+        return [await started(coro) for coro in (interrupted(), of(asleep(queue)))]
+
+    first, second = loop.run_until_complete(start())
+    queue.assign_here(2)
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert not second.done()
+    loop.run_until_complete(second)
+    loop.close()
+
+    assert isinstance(first.exception(), KeyboardInterrupt)
+
+
+def test_who_was_served_goes_on_where_it_slept() -> None:
+    """Also if the queue has gone to another loop meanwhile."""
+    queue = WaiterQueue(in_batches=True)
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+
+    tasks = []
+    for loop in loops:
+        tasks.append(loop.run_until_complete(started(asleep(queue))))
+        queue.assign_here(1)
+    for loop, task in zip(loops, tasks, strict=True):
+        assert not task.done()
+        loop.run_until_complete(task)
+        loop.close()
+
+    assert len(queue) == 0

@@ -5,10 +5,11 @@ reading and writing, asyncio needs no lock at all. For threads: `ThreadMutex`.
 """
 
 from asyncio import Future, get_running_loop
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from sys import getrefcount
-from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Literal, Self, final
+from types import TracebackType, coroutine
+from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
+from weakref import ref
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
@@ -37,33 +38,38 @@ else:
 
 __all__ = ("Mutex", "MutexGuard")
 
+OTHER: Final = True
+"""Stands for the holder of a lock that the lock itself must not know."""
+
 
 @final
 class _State(Generic[T]):
     """What a mutex and its guards share; a guard does not know the mutex itself."""
 
-    __slots__ = ("is_locked", "spare", "value", "waiters")
+    __slots__ = ("holder", "mutex", "value", "waiters")
 
-    def __init__(self, value: T) -> None:
+    def __init__(self, mutex: "Mutex[T]", value: T) -> None:
+        self.mutex = ref(mutex)
         self.value = value
-        self.is_locked = False
+        # None while the lock is free; the guard, if it was entered without waiting; or
+        # `OTHER`, for any other guard, and for the next in line that was given it.
+        self.holder: object = None
         self.waiters = WaiterQueue()
-        # The last guard made or left, to be used again when nobody else knows of it.
-        self.spare: MutexGuard[T] = None  # type: ignore[assignment]  # None is never unshared
 
     def __repr__(self) -> str:
-        if not self.is_locked:
+        if self.holder is None:
             return f"<Mutex {self.value!r}>"
         return f"<Mutex locked, {len(self.waiters)} waiting>"
 
-    def drop_spare(self) -> None:
-        """Let the spare guard go."""
-        self.spare = None  # type: ignore[assignment]  # as above
+    def drop_spare(self, guard: "MutexGuard[T]") -> None:
+        """Let the spare guard go, if it is `guard`."""
+        mutex = self.mutex()
+        if mutex is not None and mutex._spare is guard:
+            mutex._spare = None  # type: ignore[assignment]  # as there
 
     def pass_on(self) -> None:
         """Give the lock to the next in line, or to nobody."""
-        if self.waiters.assign(1):
-            self.is_locked = False
+        self.holder = None if self.waiters.assign(1) else OTHER
 
 
 @final
@@ -80,23 +86,20 @@ class Mutex(Generic[T]):
         `tokio::sync::Mutex`
     """
 
-    __slots__ = ("_state",)
+    __slots__ = ("__weakref__", "_spare", "_state")
 
     def __init__(self, value: T) -> None:
-        self._state = _State(value)
+        self._state = _State(self, value)
+        # The last guard made or left, to be used again when nobody else knows of it.
+        self._spare: MutexGuard[T] = None  # type: ignore[assignment]  # None is never unshared
 
     def __repr__(self) -> str:
         return repr(self._state)
 
-    def __del__(self) -> None:
-        # The spare guard and the state know each other; so that they, and the value,
-        # go with the mutex, not with the next run of the collector.
-        self._state.drop_spare()
-
     @property
     def is_locked(self) -> bool:
         """Whether some task has the lock."""
-        return self._state.is_locked
+        return self._state.holder is not None
 
     def lock(self) -> "MutexGuard[T]":
         """Get the lock, waiting for it: `async with`, or `await`.
@@ -108,11 +111,10 @@ class Mutex(Generic[T]):
         Cancel safety:
             Safe: the lock goes to the next in line; the place is lost.
         """
-        state = self._state
-        guard = state.spare
+        guard = self._spare
         if getrefcount(guard) == UNSHARED:
             return guard
-        guard = state.spare = MutexGuard(state)
+        guard = self._spare = MutexGuard(self._state)
         return guard
 
     def try_lock(self) -> "MutexGuard[T]":
@@ -152,26 +154,26 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         `tokio::sync::MutexGuard`
     """
 
-    __slots__ = ("_is_held", "_kept", "_net", "_state")
+    __slots__ = ("_hold", "_kept", "_state")
 
     def __init__(self, state: _State[T]) -> None:
         self._waiters = state.waiters
         self._waiter = None
         self._state = state
-        # False; True; or the loop on which it was waited for.
-        self._is_held: object = False
+        # While it has the lock but is not the state's holder: the net below one that
+        # was awaited, or the loop on which it was waited for by `async with`.
+        self._hold: object = None
         # Its waiter, while it does not wait: to be used again.
         self._kept: Waiter | None = None
-        self._net: Net | None = None
 
     def __repr__(self) -> str:
-        state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
+        state = "held" if self.is_held else "waiting" if self.is_armed else "idle"
         return f"<MutexGuard {state} of {self._state!r}>"
 
     @property
     def is_held(self) -> bool:
         """Whether this guard has the lock."""
-        return bool(self._is_held)
+        return self._hold is not None or self._state.holder is self
 
     @property
     def value(self) -> T:
@@ -180,13 +182,13 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         Raises:
             ReleasedError: The lock is not held through this guard.
         """
-        if not self._is_held:
+        if not self.is_held:
             raise ReleasedError(f"value of {self!r}", "use it while the lock is held")
         return self._state.value
 
     @value.setter
     def value(self, value: T) -> None:
-        if not self._is_held:
+        if not self.is_held:
             raise ReleasedError(f"value of {self!r}", "use it while the lock is held")
         self._state.value = value
 
@@ -200,19 +202,16 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             MisuseError: It holds the lock already.
         """
         state = self._state
-        if self._is_held:
+        if self.is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
-        if state.is_locked:
-            if self._waiter is None or not self.take_grant():
-                return PENDING
-        else:
-            state.is_locked = True
+        if state.holder is None:
+            state.holder = OTHER
             self.forget_place()
-        self._is_held = True
-        if state.spare is self:
-            # It must be seen when this one is dropped.
-            state.drop_spare()
-        self._net = Net("a MutexGuard", state.waiters, state.pass_on)
+        elif self._waiter is None or not self.take_grant():
+            return PENDING
+        # It must be seen when this one is dropped.
+        state.drop_spare(self)
+        self._hold = Net("a MutexGuard", state.waiters, state.pass_on)
         if hooks.observer is not None:
             hooks.observer.acquired(state, self)
         return self
@@ -228,10 +227,8 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
     def disarm(self) -> None:
         """Leave those who wait for the lock; see `Operation.disarm`."""
         QueuedOperation.disarm(self)
-        state = self._state
-        if state.spare is self:
-            # It keeps its place in the line, for whoever keeps it.
-            state.drop_spare()
+        # It keeps its place in the line, for whoever keeps it.
+        self._state.drop_spare(self)
 
     def give_back(self, granted: int) -> None:
         """Pass the lock on."""
@@ -244,61 +241,59 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         Raises:
             WrongLoopError: Tasks of another loop wait for it.
         """
-        if self._is_held:
+        if self.is_held:
             state = self._state
             state.pass_on()
-            self._is_held = False
-            if self._net is not None:
-                self._net.clear()
-                self._net = None
+            hold, self._hold = self._hold, None
+            if isinstance(hold, Net):
+                hold.clear()
             if hooks.observer is not None:
                 hooks.observer.released(state, self)
 
-    async def __aenter__(self) -> "MutexGuard[T]":
+    @coroutine
+    def __aenter__(self) -> Generator[object, None, "MutexGuard[T]"]:
         # The same as to await it, with nothing called that need not be; and no net,
         # for `__aexit__` is sure to come.
         state = self._state
-        if self._waiter is not None or hooks.observer is not None:
-            return await self
-        if not state.is_locked:
+        if state.holder is None and self._waiter is None and hooks.observer is None:
             # Who must wait takes its place at once; only who need not yields in its
             # turn.
             left = budget.left - 1
             if not left:
-                return await self
+                return (yield from self.__await__())
             budget.left = left
-            state.is_locked = self._is_held = True
+            state.holder = self
             return self
-        if self._is_held:
-            return await self
+        if self._waiter is not None or self.is_held or hooks.observer is not None:
+            return (yield from self.__await__())
         waiters = self._waiters
         # To ask for the running loop is a system call on CPython 3.11.
         loop = waiters.loop if waiters.head is not None else None
         if loop is None:
             loop = get_running_loop()
-        future: Future[object] = Future(loop=loop)
         waiter = self._kept
         if waiter is None:
             waiter = Waiter()
         else:
             self._kept = None
         self._waiter = waiter
-        waiters.join(waiter, future, self)
+        waiter.sleep_on(loop)
+        waiters.join(waiter, waiter, self)
         try:
-            await future
+            yield waiter
         except BaseException as error:
             self.disarm()
             if type(error) is RuntimeError and get_running_loop() is not loop:
-                # The task refused the future: those in line are of another loop.
+                # The task refused the waiter: those in line are of another loop.
                 waiters.check_loop()
-                return await self
+                return (yield from self.__await__())
             raise
         # Nothing but the lock wakes one that waits for it.
         assert waiter.granted
         waiter.ticket = waiter.granted = 0
         waiter.future = self._waiter = None
         self._kept = waiter
-        self._is_held = loop
+        self._hold = loop
         return self
 
     def __aexit__(
@@ -307,27 +302,26 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        if self._net is not None or not self._is_held or hooks.observer is not None:
+        state = self._state
+        if state.holder is self:
+            if self._waiters.head is None:
+                state.holder = None
+                return DONE_AWAITABLE
+            state.pass_on()
+        elif self._hold is not None and self._hold is self._waiters.loop:
+            state.holder = None if self._waiters.assign_here(1) else OTHER
+            self._hold = None
+        else:
             self.release()
             return DONE_AWAITABLE
-        state = self._state
-        waiters = self._waiters
-        if waiters.head is None:
-            state.is_locked = False
-        else:
-            if waiters.loop is self._is_held:
-                if waiters.assign_here(1):
-                    state.is_locked = False
-            elif waiters.assign(1):
-                state.is_locked = False
-            if state.spare is not None:
-                # Soon nobody knows of it: the next `lock` of this task takes it.
-                state.spare = self
-        self._is_held = False
+        mutex = state.mutex()
+        if mutex is not None:
+            # Soon nobody knows of it: the next `lock` of this task takes it.
+            mutex._spare = self
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
-        if not self._is_held:
+        if not self.is_held:
             raise ReleasedError(
                 f"with {self!r}", "use `async with mutex.lock()`, or await it first"
             )

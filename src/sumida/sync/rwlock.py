@@ -6,7 +6,7 @@ does not wait a `Mutex` is cheaper, and a `watch` channel tells of each change.
 
 from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Generator
-from types import TracebackType
+from types import TracebackType, coroutine
 from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
 
 from sumida._core import hooks
@@ -69,7 +69,7 @@ class RwLock(Generic[T]):
         self._max_readers = max_readers
         # A reader takes one permit, a writer all of them.
         self._free = max_readers
-        self._waiters = WaiterQueue()
+        self._waiters = WaiterQueue(in_batches=True)
 
     def __repr__(self) -> str:
         held = self._max_readers - self._free
@@ -172,21 +172,19 @@ class RwLock(Generic[T]):
 class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     """What both guards do."""
 
-    __slots__ = ("_is_held", "_kept", "_lock", "_net", "_permits")
+    __slots__ = ("_hold", "_lock", "_permits")
 
     def __init__(self, lock: RwLock[T], permits: int) -> None:
         self._waiters = lock._waiters
         self._waiter = None
         self._lock = lock
         self._permits = permits
-        # False; True; or the loop on which it was waited for.
-        self._is_held: object = False
-        # Its waiter, while it does not wait: to be used again.
-        self._kept: Waiter | None = None
-        self._net: Net | None = None
+        # While it has the lock: the net below one that was awaited; the loop on which
+        # it was waited for by `async with`; True if it did not have to wait there.
+        self._hold: object = None
 
     def __repr__(self) -> str:
-        state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
+        state = "held" if self.is_held else "waiting" if self.is_armed else "idle"
         return f"<{type(self).__name__} {state} of {self._lock!r}>"
 
     if TYPE_CHECKING:
@@ -203,10 +201,10 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     @property
     def is_held(self) -> bool:
         """Whether this guard has the lock."""
-        return bool(self._is_held)
+        return self._hold is not None
 
     def _checked(self) -> RwLock[T]:
-        if not self._is_held:
+        if not self.is_held:
             raise ReleasedError(f"use of {self!r}", "use it while the lock is held")
         return self._lock
 
@@ -220,14 +218,13 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
             MisuseError: It holds the lock already.
         """
         lock = self._lock
-        if self._is_held:
+        if self.is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
         if self._waiter is None or not self.take_grant():
             if self._permits > lock._free:
                 return PENDING
             lock._free -= self._permits
             self.forget_place()
-        self._is_held = True
         self._hang_net()
         if hooks.observer is not None:
             hooks.observer.acquired(lock, self)
@@ -236,12 +233,12 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
     def _hang_net(self) -> None:
         lock, permits = self._lock, self._permits
         what = f"a {type(self).__name__}"
-        self._net = Net(what, self._waiters, lambda: lock._give(permits))
+        self._hold = Net(what, self._waiters, lambda: lock._give(permits))
 
-    def _clear_net(self) -> None:
-        if self._net is not None:
-            self._net.clear()
-            self._net = None
+    def _let_go(self) -> None:
+        hold, self._hold = self._hold, None
+        if isinstance(hold, Net):
+            hold.clear()
 
     def arm(self, future: Future[object]) -> object:
         """Join those who wait for the lock; see `Operation.arm`."""
@@ -260,46 +257,45 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         Raises:
             WrongLoopError: Tasks of another loop wait for it.
         """
-        if self._is_held:
+        if self.is_held:
             lock = self._lock
             lock._waiters.check_loop()
-            self._is_held = False
-            self._clear_net()
+            self._let_go()
             lock._give(self._permits)
             if hooks.observer is not None:
                 hooks.observer.released(lock, self)
 
-    async def __aenter__(self) -> Self:
+    @coroutine
+    def __aenter__(self) -> Generator[object, None, Self]:
         # The same as to await it, with nothing called that need not be; and no net,
         # for `__aexit__` is sure to come.
         lock = self._lock
-        if self._waiter is not None or self._is_held or hooks.observer is not None:
-            return await self
+        if (
+            self._waiter is not None
+            or self._hold is not None
+            or hooks.observer is not None
+        ):
+            return (yield from self.__await__())
         free = lock._free - self._permits
         if free >= 0:
             # Who must wait takes its place at once; only who need not yields in its
             # turn.
             left = budget.left - 1
             if not left:
-                return await self
+                return (yield from self.__await__())
             budget.left = left
             lock._free = free
-            self._is_held = True
+            self._hold = True
             return self
         loop = get_running_loop()
-        future: Future[object] = Future(loop=loop)
-        waiter = self._kept
-        if waiter is None:
-            waiter = Waiter()
-        else:
-            self._kept = None
-        waiter.needed = self._permits
-        self._waiter = waiter
-        self._waiters.join(waiter, future, self)
+        waiter = self._waiter = Waiter(self._permits)
+        waiter.sleep_on(loop)
+        self._waiters.join(waiter, waiter, self)
         if lock._free:
             lock._absorb()
         try:
-            await future
+            if not waiter.is_awake:
+                yield waiter
         except BaseException:
             self.disarm()
             raise
@@ -307,8 +303,7 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         assert waiter.granted
         waiter.ticket = waiter.granted = 0
         waiter.future = self._waiter = None
-        self._kept = waiter
-        self._is_held = loop
+        self._hold = loop
         return self
 
     def __aexit__(
@@ -317,18 +312,19 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        if self._net is not None or not self._is_held or hooks.observer is not None:
-            self.release()
-            return DONE_AWAITABLE
         permits = self._permits
         waiters = self._waiters
-        if waiters.head is not None:
-            if waiters.loop is self._is_held:
-                permits = waiters.assign_here(permits)
-            else:
+        hold = self._hold
+        if hold is True:
+            if waiters.head is not None:
                 permits = waiters.assign(permits)
+        elif hold is not None and hold is waiters.loop:
+            permits = waiters.assign_here(permits)
+        else:
+            self.release()
+            return DONE_AWAITABLE
         self._lock._free += permits
-        self._is_held = False
+        self._hold = None
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
@@ -399,10 +395,8 @@ class RwLockWriteGuard(_Guard[T]):
         """
         lock = self._checked()
         lock._waiters.check_loop()
-        self._is_held = False
-        self._clear_net()
+        self._let_go()
         reader = RwLockReadGuard(lock, 1)
-        reader._is_held = True
         reader._hang_net()
         lock._give(self._permits - 1)
         return reader

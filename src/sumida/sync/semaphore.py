@@ -5,10 +5,11 @@ task may touch at a time.
 """
 
 from asyncio import Future, get_running_loop
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from sys import getrefcount
-from types import TracebackType
+from types import TracebackType, coroutine
 from typing import Literal, Self, final
+from weakref import ref
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
@@ -39,22 +40,23 @@ def _check(name: str, value: int) -> int:
 class _State:
     """What a semaphore and its permits share; a permit does not know the semaphore."""
 
-    __slots__ = ("free", "is_closed", "spare", "waiters")
+    __slots__ = ("free", "is_closed", "semaphore", "waiters")
 
-    def __init__(self, permits: int) -> None:
+    def __init__(self, semaphore: "Semaphore", permits: int) -> None:
+        self.semaphore = ref(semaphore)
         self.free = permits
         self.is_closed = False
-        self.waiters = WaiterQueue()
-        # The last holder made or left, to be used again when nobody else knows of it.
-        self.spare: SemaphorePermit = None  # type: ignore[assignment]  # None is never unshared
+        self.waiters = WaiterQueue(in_batches=True)
 
     def __repr__(self) -> str:
         closed = ", closed" if self.is_closed else ""
         return f"<Semaphore {self.free} free, {len(self.waiters)} waiting{closed}>"
 
-    def drop_spare(self) -> None:
-        """Let the spare holder go."""
-        self.spare = None  # type: ignore[assignment]  # as above
+    def drop_spare(self, permit: "SemaphorePermit") -> None:
+        """Let the spare holder go, if it is `permit`."""
+        semaphore = self.semaphore()
+        if semaphore is not None and semaphore._spare is permit:
+            semaphore._spare = None  # type: ignore[assignment]  # as there
 
     def give(self, permits: int) -> None:
         """Hand permits to those who wait, and keep what nobody wants."""
@@ -86,21 +88,15 @@ class Semaphore:
         `tokio::sync::Semaphore`
     """
 
-    __slots__ = ("_state",)
+    __slots__ = ("__weakref__", "_spare", "_state")
 
     def __init__(self, permits: int) -> None:
-        self._state = _State(_check("permits", permits))
+        self._state = _State(self, _check("permits", permits))
+        # The last holder made or left, to be used again when nobody else knows of it.
+        self._spare: SemaphorePermit = None  # type: ignore[assignment]  # None is never unshared
 
     def __repr__(self) -> str:
         return repr(self._state)
-
-    def __del__(self) -> None:
-        # The spare holder and the state know each other; so that they go with the
-        # semaphore, not with the next run of the collector. (There is no state where
-        # `permits` was refused.)
-        state = getattr(self, "_state", None)
-        if state is not None:
-            state.drop_spare()
 
     @property
     def available_permits(self) -> int:
@@ -133,12 +129,11 @@ class Semaphore:
         """
         if type(permits) is not int or permits < 0:
             _check("permits", permits)
-        state = self._state
-        permit = state.spare
+        permit = self._spare
         if getrefcount(permit) == UNSHARED:
             permit._permits = permits
             return permit
-        permit = state.spare = SemaphorePermit(state, permits)
+        permit = self._spare = SemaphorePermit(self._state, permits)
         return permit
 
     def try_acquire(self, permits: int = 1) -> "SemaphorePermit":
@@ -233,21 +228,21 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         `tokio::sync::SemaphorePermit`
     """
 
-    __slots__ = ("_is_held", "_kept", "_net", "_permits", "_state")
+    __slots__ = ("_hold", "_kept", "_permits", "_state")
 
     def __init__(self, state: _State, permits: int) -> None:
         self._waiters = state.waiters
         self._waiter = None
         self._state = state
         self._permits = permits
-        # False; True; or the loop on which it was waited for.
-        self._is_held: object = False
+        # While it holds them: the net below one that was awaited; the loop on which it
+        # was waited for by `async with`; True if it did not have to wait there.
+        self._hold: object = None
         # Its waiter, while it does not wait: to be used again.
         self._kept: Waiter | None = None
-        self._net: Net | None = None
 
     def __repr__(self) -> str:
-        state = "held" if self._is_held else "waiting" if self.is_armed else "idle"
+        state = "held" if self.is_held else "waiting" if self.is_armed else "idle"
         return f"<SemaphorePermit {self._permits} {state} of {self._state!r}>"
 
     @property
@@ -258,12 +253,12 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
     @property
     def is_held(self) -> bool:
         """Whether the permits are held."""
-        return bool(self._is_held)
+        return self._hold is not None
 
     @property
     def num_permits(self) -> int:
         """How many permits are held."""
-        return self._permits if self._is_held else 0
+        return self._permits if self.is_held else 0
 
     def poll(self) -> "SemaphorePermit | Literal[Pending.PENDING]":
         """Take the permits if there are enough; see `Operation.poll`.
@@ -276,7 +271,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             Closed: The semaphore is closed.
         """
         state = self._state
-        if self._is_held:
+        if self.is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
         if state.is_closed:
             raise Closed("semaphore")
@@ -285,10 +280,8 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
                 return PENDING
             state.free -= self._permits
             self.forget_place()
-        self._is_held = True
-        if state.spare is self:
-            # It must be seen when this one is dropped.
-            state.drop_spare()
+        # It must be seen when this one is dropped.
+        state.drop_spare(self)
         self._hang_net()
         if hooks.observer is not None:
             hooks.observer.acquired(state, self)
@@ -296,17 +289,17 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
 
     def _hang_net(self) -> None:
         state, permits = self._state, self._permits
-        self._clear_net()
-        self._net = Net(
+        self._let_go()
+        self._hold = Net(
             f"a SemaphorePermit of {permits}",
             self._waiters,
             lambda: state.give(permits),
         )
 
-    def _clear_net(self) -> None:
-        if self._net is not None:
-            self._net.clear()
-            self._net = None
+    def _let_go(self) -> None:
+        hold, self._hold = self._hold, None
+        if isinstance(hold, Net):
+            hold.clear()
 
     def arm(self, future: Future[object]) -> object:
         """Join those who wait for permits; see `Operation.arm`."""
@@ -321,10 +314,8 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
     def disarm(self) -> None:
         """Leave those who wait for permits; see `Operation.disarm`."""
         QueuedOperation.disarm(self)
-        state = self._state
-        if state.spare is self:
-            # It keeps its place in the line, for whoever keeps it.
-            state.drop_spare()
+        # It keeps its place in the line, for whoever keeps it.
+        self._state.drop_spare(self)
 
     def give_back(self, granted: int) -> None:
         """Pass the permits on."""
@@ -336,11 +327,10 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         Raises:
             WrongLoopError: Tasks of another loop wait for them.
         """
-        if self._is_held:
+        if self.is_held:
             state = self._state
             state.give(self._permits)
-            self._is_held = False
-            self._clear_net()
+            self._let_go()
             if hooks.observer is not None:
                 hooks.observer.released(state, self)
 
@@ -351,8 +341,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             ReleasedError: It holds none.
         """
         self._check_held("forget")
-        self._is_held = False
-        self._clear_net()
+        self._let_go()
 
     def split(self, permits: int) -> "SemaphorePermit | None":
         """Put some of the permits into a holder of their own.
@@ -373,7 +362,6 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         if permits > self._permits:
             return None
         other = SemaphorePermit(self._state, permits)
-        other._is_held = True
         other._hang_net()
         self._permits -= permits
         self._hang_net()
@@ -396,43 +384,42 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             )
         self._check_held("merge")
         other._check_held("merge")
-        other._is_held = False
-        other._clear_net()
+        other._let_go()
         self._permits += other._permits
         self._hang_net()
 
     def _check_held(self, what: str) -> None:
-        if not self._is_held:
+        if not self.is_held:
             raise ReleasedError(f"{what} of {self!r}", "do so while it is held")
 
-    async def __aenter__(self) -> "SemaphorePermit":
+    @coroutine
+    def __aenter__(self) -> Generator[object, None, "SemaphorePermit"]:  # noqa: C901
         # The same as to await it, with nothing called that need not be; and no net,
         # for `__aexit__` is sure to come.
         state = self._state
         if (
             self._waiter is not None
-            or self._is_held
+            or self._hold is not None
             or state.is_closed
             or hooks.observer is not None
         ):
-            return await self
+            return (yield from self.__await__())
         free = state.free - self._permits
         if free >= 0:
             # Who must wait takes its place at once; only who need not yields in its
             # turn.
             left = budget.left - 1
             if not left:
-                return await self
+                return (yield from self.__await__())
             budget.left = left
             state.free = free
-            self._is_held = True
+            self._hold = True
             return self
         waiters = self._waiters
         # To ask for the running loop is a system call on CPython 3.11.
         loop = waiters.loop if waiters.head is not None else None
         if loop is None:
             loop = get_running_loop()
-        future: Future[object] = Future(loop=loop)
         waiter = self._kept
         if waiter is None:
             waiter = Waiter()
@@ -440,17 +427,19 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             self._kept = None
         waiter.needed = self._permits
         self._waiter = waiter
-        waiters.join(waiter, future, self)
+        waiter.sleep_on(loop)
+        waiters.join(waiter, waiter, self)
         if state.free:
             state.absorb()
         try:
-            await future
+            if not waiter.is_awake:
+                yield waiter
         except BaseException as error:
             self.disarm()
             if type(error) is RuntimeError and get_running_loop() is not loop:
-                # The task refused the future: those in line are of another loop.
+                # The task refused the waiter: those in line are of another loop.
                 waiters.check_loop()
-                return await self
+                return (yield from self.__await__())
             raise
         if self._state.is_closed:
             self.disarm()
@@ -460,7 +449,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         waiter.ticket = waiter.granted = 0
         waiter.future = self._waiter = None
         self._kept = waiter
-        self._is_held = loop
+        self._hold = loop
         return self
 
     def __aexit__(
@@ -469,22 +458,27 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> Awaitable[None]:
-        if self._net is not None or not self._is_held or hooks.observer is not None:
+        state = self._state
+        waiters = self._waiters
+        permits = self._permits
+        hold = self._hold
+        if hold is True:
+            if waiters.head is None:
+                state.free += permits
+                self._hold = None
+                return DONE_AWAITABLE
+            permits = waiters.assign(permits)
+        elif hold is not None and hold is waiters.loop:
+            permits = waiters.assign_here(permits)
+        else:
             self.release()
             return DONE_AWAITABLE
-        state = self._state
-        permits = self._permits
-        waiters = self._waiters
-        if waiters.head is not None:
-            if waiters.loop is self._is_held:
-                permits = waiters.assign_here(permits)
-            else:
-                permits = waiters.assign(permits)
-            if state.spare is not None:
-                # Soon nobody knows of it: the next `acquire` of this task takes it.
-                state.spare = self
         state.free += permits
-        self._is_held = False
+        self._hold = None
+        semaphore = state.semaphore()
+        if semaphore is not None:
+            # Soon nobody knows of it: the next `acquire` of this task takes it.
+            semaphore._spare = self
         return DONE_AWAITABLE
 
     def __enter__(self) -> Self:
