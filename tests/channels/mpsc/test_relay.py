@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from sumida.channels import mpsc
-from sumida.channels.mpsc._relay import ROUNDS
+from sumida.channels.mpsc._relay import OPERATIONS, ROUNDS
 from sumida.errors import WrongLoopError
 from sumida.operation import BUDGET
 from sumida.testing import Outcome, cancel_everywhere
@@ -71,6 +71,34 @@ def test_two_busy_sides_take_fewer_turns_than_queue_fulls(
     assert seen >= fulls // (ROUNDS + 2)
     if size == 1:
         assert seen >= messages // (BUDGET + CAPACITY) - 1
+
+
+@pytest.mark.parametrize("limit", [1, 64, 1000])
+def test_two_busy_sides_let_others_run(run: Run, limit: int) -> None:
+    """After so many operations, whichever side makes them."""
+    messages = BUDGET * 40
+
+    async def main() -> int:
+        tx, rx = mpsc.channel(64)
+        turn_count = 0
+
+        async def count_turns() -> None:
+            nonlocal turn_count
+            while True:
+                turn_count += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count_turns())
+        producing = asyncio.create_task(_produce(tx, messages, 1))
+        await _consume(rx, limit)
+        seen = turn_count
+        await producing
+        await cancelled(counting)
+        return seen
+
+    operations = messages * 2 if limit == 1 else messages
+
+    assert run(main) >= operations // (OPERATIONS + 64) - 1
 
 
 def test_a_task_goes_on_as_itself(run: Run) -> None:
