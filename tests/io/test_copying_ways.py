@@ -145,6 +145,33 @@ def test_a_reset_is_told_to_the_other_side(
     run(main)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("before", [10, 1_000_000])
+def test_a_copy_says_which_side_broke(run: Run, side: int, before: int) -> None:
+    """By its name, before it has gone over to the kernel and after that."""
+
+    async def main() -> bool:
+        (client, a), (b, server) = await tcp(), await tcp()
+        peers = client, server
+        copying_both = asyncio.create_task(_copy(a, b))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(peers[side].write_all(b"x" * before))
+            assert await peers[1 - side].read_exact(before)
+        peers[side].abort()
+        with pytest.raises(Disconnected) as caught:
+            await copying_both
+        for stream in (client, a, b, server):
+            stream.abort()
+            await stream.wait_closed()
+        return caught.value.what == (a, b)[side]._engine.what
+
+    assert run(main)
+
+
+async def _copy(a: Stream, b: Stream) -> None:
+    await copy_bidirectional(a, b)
+
+
 @pytest.mark.parametrize("kind", ["tcp", "tls", "memory"])
 def test_a_cancelled_copy_does_not_look_complete(run: Run, kind: str) -> None:
     """Both peers see a reset, and the counts tell how far it came."""

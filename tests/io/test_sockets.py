@@ -201,7 +201,7 @@ def test_a_fault_within_is_told_and_ends_this_one(run: Run) -> None:
         def end(self) -> None:
             """Take the end."""
 
-        def lose(self, error: BaseException | None) -> None:
+        def lose(self, error: BaseException | None, what: str) -> None:
             """Take the loss."""
 
         def go_on(self) -> None:

@@ -1,15 +1,18 @@
 """Servers: limits, errors, peers that leave, the end."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from sumida import select
 from sumida.errors import Disconnected, MisuseError
 from sumida.net import (
+    Framed,
     Server,
     StopReport,
     TcpListener,
@@ -20,6 +23,7 @@ from sumida.net import (
     serve,
 )
 from sumida.net import server as server_module
+from sumida.net.codec import LinesCodec
 from sumida.net.server import OnDisconnect
 from sumida.testing import turns
 from tests.net.certificates import client_context, server_context
@@ -133,6 +137,37 @@ def test_an_error_closes_its_own_connection(
     (record,) = [each for each in caplog.records if each.levelno >= logging.ERROR]
     assert f"TcpStream {LOCAL}:" in record.getMessage()
     assert "no such thing" in (record.exc_text or "")
+
+
+def test_the_end_of_the_messages_is_no_failure(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a handler that does not loop over them; what it wrote arrives."""
+
+    async def handler(stream: TcpStream) -> None:
+        framed = Framed(stream, LinesCodec())
+        while True:
+            await framed.send(await framed.recv())
+
+    async def closed_by_itself(stream: TcpStream) -> None:
+        stream.close()
+        await stream.write_all(b"x")
+
+    async def main(handler: Callable[[TcpStream], Awaitable[None]]) -> bytes:
+        async with (
+            await serve(handler, LOCAL, 0) as server,
+            await TcpStream.connect(LOCAL, server.port) as stream,
+        ):
+            await stream.write_all(b"one\ntwo\n")
+            await stream.shutdown()
+            return await stream.read_to_end()
+
+    assert run(main, handler) == b"one\ntwo\n"
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    with contextlib.suppress(Disconnected):
+        run(main, closed_by_itself)
+    # To write to what it has closed is a fault of its own.
+    assert "Closed" in caplog.text
 
 
 def test_what_was_written_before_an_error_arrives(run: Run) -> None:

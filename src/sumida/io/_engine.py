@@ -197,9 +197,9 @@ class Engine(WritingSide):
             self._timer.cancel()
             self._timer = None
         if self.sink is not None and not self.at_eof:
-            self.sink.lose(exc)
+            self.sink.lose(exc, self.what)
         if self.target_of is not None:
-            self.target_of.lose(exc)
+            self.target_of.lose(exc, self.what)
         self._wake_reader()
         if self.writers is not None:
             self.writers.wake_all()

@@ -12,7 +12,7 @@ from typing import Final, final
 from sumida.errors import Disconnected
 from sumida.io._engine import Engine
 
-__all__ = ("GROWN", "Relay")
+__all__ = ("GROWN", "Relay", "loss")
 
 GROWN: Final = 256 * 1024
 """Bytes after which another way is asked for: the kernel's costs more to begin."""
@@ -67,11 +67,11 @@ class Relay:
             if source.sink is not self:
                 return  # another way was taken at once
         if target.is_lost or target.transport.is_closing():
-            self.lose(target.error)
+            self.lose(target.error, target.what)
         elif source.at_eof:
             self.end()
         elif source.is_lost:
-            self.lose(source.error)
+            self.lose(source.error, source.what)
         elif not target.is_congested:
             source.let_read()
 
@@ -84,7 +84,7 @@ class Relay:
         """Hand on what has arrived."""
         target = self._target
         if target.is_lost or target.is_closing:
-            self.lose(target.error)
+            self.lose(target.error, target.what)
             return
         grown = self.grown
         if grown is not None and self.count >= GROWN and grown(self, data):
@@ -109,13 +109,27 @@ class Relay:
             try:
                 target.end_writing()
             except Disconnected as error:
-                self.lose(error)
+                self.lose(error, target.what)
                 return
         if not self._done.done():
             self._done.set_result(None)
 
-    def lose(self, error: BaseException | None) -> None:
+    def lose(self, error: BaseException | None, what: str) -> None:
         """Tell that one of the two broke; after the end of both nobody cares."""
         if not self._done.done():
-            reason = str(error or "it was closed")
-            self._done.set_exception(Disconnected(self._source.what, "copy", reason))
+            self._done.set_exception(loss(error, what))
+
+
+def loss(error: BaseException | None, what: str) -> Disconnected:
+    """Make the error of a copy.
+
+    Args:
+        error: What broke a connection, or None.
+        what: Which.
+
+    Returns:
+        The error.
+    """
+    if isinstance(error, Disconnected):
+        error = error.__cause__ or error
+    return Disconnected(what, "copy", str(error or "it was closed"))

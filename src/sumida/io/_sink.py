@@ -14,8 +14,8 @@ class Sink(Protocol):
     def end(self) -> None:
         """Note that the peer has ended its side."""
 
-    def lose(self, error: BaseException | None) -> None:
-        """Note that the connection broke."""
+    def lose(self, error: BaseException | None, what: str) -> None:
+        """Note that a connection broke: `what`, by `error`."""
 
     def go_on(self) -> None:
         """Note that there is room to write again."""

@@ -14,6 +14,7 @@ from typing import Final, final
 
 from sumida.errors import Disconnected
 from sumida.io._engine import Engine
+from sumida.io._relay import loss
 
 __all__ = ("CAN_SPLICE", "SplicePump", "drop_pipes")
 
@@ -126,7 +127,7 @@ class SplicePump:
         source.is_unusual = True
         for engine in (source, target):
             if engine.is_lost or engine.transport.is_closing():
-                self.lose(engine.error)
+                self.lose(engine.error, engine.what)
                 return
         if self._head:
             self._watch_target()
@@ -164,12 +165,15 @@ class SplicePump:
 
     def _move(self) -> None:
         """Move what there is, and see to what is missing."""
+        side = self._target
         try:
             if self._head and not self._send_head():
                 return
             for _ in range(_ROUNDS):
+                side = self._source
                 if not self._in_pipe and not self._fill():
                     return
+                side = self._target
                 size = self._in_pipe
                 if not self._empty():
                     return
@@ -178,7 +182,7 @@ class SplicePump:
                     self._give_pipe_back()
                     return
         except OSError as error:
-            self.lose(error)
+            self.lose(error, side.what)
 
     def _send_head(self) -> bool:
         """Send what goes first; return whether all of it has gone."""
@@ -209,12 +213,11 @@ class SplicePump:
     def end(self) -> None:
         """Do nothing: the end is seen by `splice`."""
 
-    def lose(self, error: BaseException | None) -> None:
+    def lose(self, error: BaseException | None, what: str) -> None:
         """Tell that one of the two broke."""
         self.stop()
         if not self._done.done():
-            reason = str(error or "it was closed")
-            self._done.set_exception(Disconnected(self._source.what, "copy", reason))
+            self._done.set_exception(loss(error, what))
 
     def _fill(self) -> bool:
         """Take from the source; return whether anything came."""
@@ -244,7 +247,11 @@ class SplicePump:
         target = self._target
         if not target.has_ended_writing and not target.is_lost:
             # Nothing waits in the transport, so this is at once.
-            target.end_writing()
+            try:
+                target.end_writing()
+            except Disconnected as error:
+                self.lose(error, target.what)
+                return
         if not self._done.done():
             self._done.set_result(None)
 

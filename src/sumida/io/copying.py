@@ -137,7 +137,7 @@ async def copy_bidirectional(
     Raises:
         ValueError: `idle_timeout` is not more than 0, or `a` is `b`.
         BusyError: Another task reads from one of the two.
-        Disconnected: One of the two broke.
+        Disconnected: One of the two broke; its `what` says which.
         Elapsed: Nothing moved for too long.
 
     Cancel safety:

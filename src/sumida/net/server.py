@@ -287,7 +287,12 @@ class Server(Generic[S]):
             engine.tell_disconnect()
         try:
             async with stream:
-                await self._handler(stream)
+                try:
+                    await self._handler(stream)
+                except Closed as error:
+                    # The end of the peer's messages, for who does not loop over them.
+                    if error.what != engine.what or stream.is_closed:
+                        raise
         except Disconnected as error:
             _logger.debug("%s", error)
         except Elapsed as error:
