@@ -55,7 +55,7 @@ class Collector:
     def end(self) -> None:
         """Do nothing; see `Sink`."""
 
-    def lose(self, error: BaseException | None) -> None:
+    def lose(self, error: BaseException | None, what: str) -> None:
         """Do nothing; see `Sink`."""
 
     def go_on(self) -> None:
