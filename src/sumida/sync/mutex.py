@@ -8,7 +8,7 @@ from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Generator
 from sys import getrefcount
 from types import TracebackType, coroutine
-from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
+from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
 from weakref import ref
 
 from sumida._core import hooks
@@ -17,6 +17,7 @@ from sumida._core.finalize import Net
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
+    BUDGET,
     DONE_AWAITABLE,
     PENDING,
     UNSHARED,
@@ -256,14 +257,17 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         # for `__aexit__` is sure to come.
         state = self._state
         if state.holder is None and self._waiter is None and hooks.observer is None:
+            left = budget.left - 1
+            if left:
+                budget.left = left
+                state.holder = self
+                return self
             # Who must wait takes its place at once; only who need not yields in its
             # turn.
-            left = budget.left - 1
-            if not left:
-                return (yield from self.__await__())
-            budget.left = left
-            state.holder = self
-            return self
+            budget.left = BUDGET
+            yield None
+            again = cast("Generator[object, None, MutexGuard[T]]", self.__aenter__())
+            return (yield from again)
         if self._waiter is not None or self.is_held or hooks.observer is not None:
             return (yield from self.__await__())
         waiters = self._waiters

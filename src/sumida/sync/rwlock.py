@@ -7,7 +7,7 @@ does not wait a `Mutex` is cheaper, and a `watch` channel tells of each change.
 from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Generator
 from types import TracebackType, coroutine
-from typing import TYPE_CHECKING, Final, Generic, Literal, Self, final
+from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
 
 from sumida._core import hooks
 from sumida._core.bridge import blocking
@@ -15,6 +15,7 @@ from sumida._core.finalize import Net
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
+    BUDGET,
     DONE_AWAITABLE,
     PENDING,
     Pending,
@@ -278,15 +279,18 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
             return (yield from self.__await__())
         free = lock._free - self._permits
         if free >= 0:
+            left = budget.left - 1
+            if left:
+                budget.left = left
+                lock._free = free
+                self._hold = True
+                return self
             # Who must wait takes its place at once; only who need not yields in its
             # turn.
-            left = budget.left - 1
-            if not left:
-                return (yield from self.__await__())
-            budget.left = left
-            lock._free = free
-            self._hold = True
-            return self
+            budget.left = BUDGET
+            yield None
+            again = cast("Generator[object, None, Self]", self.__aenter__())
+            return (yield from again)
         loop = get_running_loop()
         waiter = self._waiter = Waiter(self._permits)
         waiter.sleep_on(loop)

@@ -8,7 +8,7 @@ from asyncio import Future, get_running_loop
 from collections.abc import Awaitable, Generator
 from sys import getrefcount
 from types import TracebackType, coroutine
-from typing import Literal, Self, final
+from typing import Literal, Self, cast, final
 from weakref import ref
 
 from sumida._core import hooks
@@ -17,6 +17,7 @@ from sumida._core.finalize import Net
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import Closed, MisuseError, NoPermits, ReleasedError
 from sumida.operation import (
+    BUDGET,
     DONE_AWAITABLE,
     PENDING,
     UNSHARED,
@@ -406,15 +407,18 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
             return (yield from self.__await__())
         free = state.free - self._permits
         if free >= 0:
+            left = budget.left - 1
+            if left:
+                budget.left = left
+                state.free = free
+                self._hold = True
+                return self
             # Who must wait takes its place at once; only who need not yields in its
             # turn.
-            left = budget.left - 1
-            if not left:
-                return (yield from self.__await__())
-            budget.left = left
-            state.free = free
-            self._hold = True
-            return self
+            budget.left = BUDGET
+            yield None
+            again = cast("Generator[object, None, SemaphorePermit]", self.__aenter__())
+            return (yield from again)
         waiters = self._waiters
         # To ask for the running loop is a system call on CPython 3.11.
         loop = waiters.loop if waiters.head is not None else None
