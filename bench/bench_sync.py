@@ -33,6 +33,28 @@ async def asyncio_lock_alone() -> None:
             pass
 
 
+class Nothing:
+    """What a guard would be that guards nothing."""
+
+    def lock(self) -> "Nothing":
+        """Give itself."""
+        return self
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+
+async def nothing_alone() -> None:
+    """Enter and leave a block, and do nothing."""
+    nothing = Nothing()
+    for _ in range(ALONE):
+        async with nothing.lock():
+            pass
+
+
 async def semaphore_alone() -> None:
     """Take a free permit."""
     semaphore = Semaphore(2)
@@ -117,10 +139,11 @@ def rows() -> list[Row]:
     Returns:
         The rows of the table.
     """
-    mutex, lock, semaphore, theirs, rwlock = best_of(
+    mutex, lock, nothing, semaphore, theirs, rwlock = best_of(
         [
             mutex_alone,
             asyncio_lock_alone,
+            nothing_alone,
             semaphore_alone,
             asyncio_semaphore_alone,
             rwlock_alone,
@@ -139,6 +162,7 @@ def rows() -> list[Row]:
     )
     return [
         Row("Mutex, free", mutex, "asyncio.Lock", lock, floor=1),
+        Row("Mutex, free", mutex, "an empty async with", nothing),
         Row("Semaphore, free", semaphore, "asyncio.Semaphore", theirs, floor=1),
         Row("RwLock.read, free", rwlock, "asyncio.Lock", lock),
         Row("Mutex, 100 tasks", busy_mutex, "asyncio.Lock", busy_lock, floor=1),
