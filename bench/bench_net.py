@@ -27,7 +27,7 @@ from harness import Row, Runner, best_of, show
 from sumida.net import TcpListener, TcpStream, serve
 
 CONNECTIONS = 8
-MESSAGES = 1000
+MESSAGES = 4000
 SIZE = 64
 IDLE = 2_000
 ROUNDS = 7
