@@ -39,7 +39,7 @@ else:
 
 __all__ = ("Mutex", "MutexGuard")
 
-OTHER: Final = True
+_OTHER: Final = True
 """Stands for the holder of a lock that the lock itself must not know."""
 
 
@@ -53,7 +53,7 @@ class _State(Generic[T]):
         self.mutex = ref(mutex)
         self.value = value
         # None while the lock is free; the guard, if it was entered without waiting; or
-        # `OTHER`, for any other guard, and for the next in line that was given it.
+        # `_OTHER`, for any other guard, and for the next in line that was given it.
         self.holder: object = None
         self.waiters = WaiterQueue()
 
@@ -70,7 +70,7 @@ class _State(Generic[T]):
 
     def pass_on(self) -> None:
         """Give the lock to the next in line, or to nobody."""
-        self.holder = None if self.waiters.assign(1) else OTHER
+        self.holder = None if self.waiters.assign(1) else _OTHER
 
 
 @final
@@ -206,7 +206,7 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
         if self.is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
         if state.holder is None:
-            state.holder = OTHER
+            state.holder = _OTHER
             self.forget_place()
         elif self._waiter is None or not self.take_grant():
             return PENDING
@@ -262,8 +262,7 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
                 budget.left = left
                 state.holder = self
                 return self
-            # Who must wait takes its place at once; only who need not yields in its
-            # turn.
+            # Only who need not wait yields: who must takes its place at once.
             budget.left = BUDGET
             yield None
             again = cast("Generator[object, None, MutexGuard[T]]", self.__aenter__())
@@ -313,7 +312,7 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
                 return DONE_AWAITABLE
             state.pass_on()
         elif self._hold is not None and self._hold is self._waiters.loop:
-            state.holder = None if self._waiters.assign_here(1) else OTHER
+            state.holder = None if self._waiters.assign_here(1) else _OTHER
             self._hold = None
         else:
             self.release()

@@ -285,8 +285,7 @@ class _Guard(QueuedOperation["_Guard[T]"], Generic[T]):
                 lock._free = free
                 self._hold = True
                 return self
-            # Who must wait takes its place at once; only who need not yields in its
-            # turn.
+            # Only who need not wait yields: who must takes its place at once.
             budget.left = BUDGET
             yield None
             again = cast("Generator[object, None, Self]", self.__aenter__())

@@ -413,8 +413,7 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
                 state.free = free
                 self._hold = True
                 return self
-            # Who must wait takes its place at once; only who need not yields in its
-            # turn.
+            # Only who need not wait yields: who must takes its place at once.
             budget.left = BUDGET
             yield None
             again = cast("Generator[object, None, SemaphorePermit]", self.__aenter__())
