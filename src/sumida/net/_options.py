@@ -8,7 +8,14 @@ from typing import Final, TypedDict, final
 
 from sumida.io._checks import check_timeout
 
-__all__ = ("CONNECT_TIMEOUT", "TIMEOUT", "Options", "StreamOptions", "TcpOptions")
+__all__ = (
+    "CONNECT_TIMEOUT",
+    "TIMEOUT",
+    "Options",
+    "StreamOptions",
+    "TcpOptions",
+    "check_policy",
+)
 
 CONNECT_TIMEOUT: Final = 10.0
 """How long connecting may take, in seconds: name, all addresses, TLS handshake."""
@@ -114,3 +121,20 @@ class Options:
                 # Rounded down, half a second would be a reset.
                 struct.pack("ii", 1, math.ceil(self.linger)),
             )
+
+
+def check_policy(policy: str | float) -> None:
+    """Refuse what says nothing of a handler whose peer has gone.
+
+    Args:
+        policy: See `sumida.net.OnDisconnect`.
+
+    Raises:
+        ValueError: It is none of the two words, nor a time.
+    """
+    if policy in ("finish", "cancel"):
+        return
+    if isinstance(policy, str) or not policy >= 0:
+        raise ValueError(  # a text may be right, too
+            f"on_disconnect must be 'finish', 'cancel' or seconds, not {policy!r}"
+        )

@@ -22,7 +22,7 @@ from sumida.io.stream import Stream
 from sumida.net._accepting import accept_all
 from sumida.net._limit import ConnectionLimit
 from sumida.net._listen import BACKLOG, Listener
-from sumida.net._options import CONNECT_TIMEOUT, TcpOptions
+from sumida.net._options import CONNECT_TIMEOUT, TcpOptions, check_policy
 from sumida.net.tcp import TcpListener, TcpStream
 from sumida.runtime.timeouts import timeout
 from sumida.sync.cancellation import CancellationToken
@@ -158,7 +158,7 @@ class Server(Generic[S]):
             raise ValueError("listeners must be one or more, not none")
         if not drain >= 0:
             raise ValueError(f"drain must be 0 seconds or more, not {drain}")
-        _check_policy(on_disconnect)
+        check_policy(on_disconnect)
         self._handler = handler
         self._listeners = tuple(listeners)
         self._addresses = tuple(each._show() for each in self._listeners)
@@ -428,15 +428,6 @@ class Server(Generic[S]):
             await self._self_stop
         if exc_type is None:
             self._raise_failure()
-
-
-def _check_policy(policy: OnDisconnect) -> None:
-    if policy in ("finish", "cancel"):
-        return
-    if isinstance(policy, str) or not policy >= 0:
-        raise ValueError(  # a text may be right, too
-            f"on_disconnect must be 'finish', 'cancel' or seconds, not {policy!r}"
-        )
 
 
 async def serve(  # noqa: PLR0913  # one call configures the server
