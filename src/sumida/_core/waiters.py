@@ -15,9 +15,8 @@ came later. So an operation that loses a `select` and is passed again keeps its 
 and yet nothing is promised to it while nobody awaits it. Where all are woken at once
 there is no such place, and a thousand tasks can select over one token.
 
-Any future will do to be woken by. A task that waits for one thing only can also sleep
-on its waiter: a task asks little of what it waits for (what `asyncio.isfuture` calls a
-compatible object), and no future has to be made for each wait.
+Any future will do to be woken by. A task that waits for one thing can also sleep on its
+waiter, which is as much of a future as a task asks for: none is made for each wait.
 """
 
 from asyncio import AbstractEventLoop, CancelledError, Future
@@ -43,8 +42,7 @@ class Waiter:
         needed: How many permits make it ready; 1 for anything that is not counted.
 
     Attributes:
-        future: Set to wake the task; None while nobody waits; itself for a task that
-            sleeps on it.
+        future: Set to wake the task; itself if that sleeps on it; None while none does.
         granted: Permits assigned so far.
         is_awake: Whether no task sleeps on it any more.
         needed: As above.
@@ -140,15 +138,8 @@ class WaiterQueue:
     """
 
     __slots__ = (
-        "_context",
-        "_due",
-        "_in_batches",
-        "_in_order",
-        "_tail",
-        "_tickets",
-        "head",
-        "loop",
-        "spare",
+        *("_context", "_due", "_in_batches", "_in_order", "_tail", "_tickets"),
+        *("head", "loop", "spare"),
     )
 
     def __init__(self, *, in_order: bool = True, in_batches: bool = False) -> None:
@@ -472,16 +463,20 @@ class WaiterQueue:
             else:
                 after.before = waiter.after = None
             waiter.linked = False
-            if future is not waiter or not self._in_batches:
+            if future is not waiter:
                 future.set_result(waiter)
                 continue
             waiter.is_awake = True
+            callback = waiter.callback
             # One that is served as it joins does not sleep.
-            if waiter.callback is not None:
+            if callback is not None and self._in_batches:
                 due = self._due
                 if not due:
                     waiter._loop.call_soon(self._wake_due, due, context=self._context)
                 due.append(waiter)
+            elif callback is not None:
+                waiter.callback = None
+                waiter._loop.call_soon(callback, waiter, context=waiter.context)
         return 0
 
     def _wake_due(self, due: list[Waiter]) -> None:

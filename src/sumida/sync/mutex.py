@@ -267,7 +267,12 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             yield None
             again = cast("Generator[object, None, MutexGuard[T]]", self.__aenter__())
             return (yield from again)
-        if self._waiter is not None or self.is_held or hooks.observer is not None:
+        if (
+            self._waiter is not None
+            or self._hold is not None
+            or state.holder is self
+            or hooks.observer is not None
+        ):
             return (yield from self.__await__())
         waiters = self._waiters
         # To ask for the running loop is a system call on CPython 3.11.
