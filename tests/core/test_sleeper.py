@@ -3,6 +3,7 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -11,6 +12,7 @@ from sumida._core.sleeper import Racer, Sleeper
 from sumida.channels import mpsc
 from sumida.io import duplex
 from sumida.net import UnixStream
+from sumida.operation import PENDING, Operation, Pending
 from sumida.runtime import _race
 from sumida.testing import turns
 from tests.support import Run
@@ -81,6 +83,41 @@ def test_each_way_of_waking_tells_which_branch(run: Run) -> None:
 
     assert run(main) == [(0, 1), (1, b"x"), (0, 2), (2, None)]
     assert len(_race._spares) == 1
+
+
+class AtOnce(Operation[str]):
+    """An operation that is made ready by the wait for it."""
+
+    def __init__(self) -> None:
+        self.is_here = False
+
+    def poll(self) -> str | Literal[Pending.PENDING]:
+        """Give it, if it has come."""
+        return "here" if self.is_here else PENDING
+
+    def arm(self, future: asyncio.Future[object]) -> object:
+        """Let it come."""
+        self.is_here = True
+        if not future.done():
+            future.set_result(self)
+        return self
+
+    def disarm(self) -> None:
+        """Do nothing."""
+
+
+def test_a_branch_may_become_ready_while_others_are_armed(run: Run) -> None:
+    """The task does not wait then."""
+
+    async def main() -> list[object]:
+        never = CancellationToken().cancelled
+        return [
+            await select(AtOnce(), never()),
+            await select(never(), AtOnce()),
+            await select(never(), AtOnce(), AtOnce(), biased=True),
+        ]
+
+    assert run(main) == [(0, "here"), (1, "here"), (1, "here")]
 
 
 def test_a_cancel_keeps_its_message(run: Run) -> None:

@@ -129,22 +129,30 @@ def _raise(error: BaseException) -> None:
 class Racer(Sleeper):
     """One `select`'s wait at a time: of what wakes it, it keeps which it was.
 
+    It may be woken before its task waits, while other branches are still being armed.
+
     Args:
         loop: The loop of the task.
 
     Attributes:
         get_loop: As a future's; a function of C, which saves a frame.
+        is_done: Whether it was woken, or nobody uses it; False to begin with it.
         loop: As above.
         token: Of the operation that has woken it.
     """
 
-    __slots__ = ("get_loop", "loop", "token")
+    __slots__ = ("get_loop", "is_done", "loop", "token")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         Sleeper.__init__(self, loop)
         self.get_loop = repeat(loop).__next__
         self.loop = loop
+        self.is_done = True
         self.token: object = None
+
+    def done(self) -> bool:
+        """Tell whether it was woken."""
+        return self.is_done
 
     def set_result(self, result: object) -> None:
         """Let the task run in the next turn.
@@ -152,8 +160,18 @@ class Racer(Sleeper):
         Args:
             result: The token of the operation that wakes it.
         """
-        callback = self.callback
-        if callback is not None:
-            self.callback = None
+        if not self.is_done:
+            self.is_done = True
             self.token = result
-            self._loop.call_soon(callback, self, context=self.context)
+            Sleeper.set_result(self, result)
+
+    def run_with(self, token: object) -> None:
+        """Run the task now, as `run` does.
+
+        Args:
+            token: Of the operation that wakes it.
+        """
+        if not self.is_done:
+            self.is_done = True
+            self.token = token
+            self.run()

@@ -171,8 +171,7 @@ class Engine(WritingSide):
         if type(reader) is Sleeper:
             reader.run()
         elif type(reader) is Racer:
-            reader.token = self
-            reader.run()
+            reader.run_with(self)
         elif not reader.done():
             reader.set_result(self)
 

@@ -160,27 +160,41 @@ def _arm(
     return tokens
 
 
+def _take_racer() -> Racer:
+    loop = get_running_loop()
+    racer = _spares.pop() if _spares else None
+    return racer if racer is not None and racer.loop is loop else Racer(loop)
+
+
+def _leave_racer(racer: Racer) -> None:
+    racer.is_done = True
+    # One that is still waited for belongs to a task that was thrown away.
+    if racer.callback is None and len(_spares) < _SPARES:
+        racer.token = None
+        _spares.append(racer)
+
+
 @coroutine
 def _wait(
     names: Sequence[Name], operations: Sequence[Operation[Any]], first: int
 ) -> Generator[object, None, tuple[Name, Any]]:
     """Wait until a branch is ready; none was when asked."""
-    loop = get_running_loop()
-    racer = _spares.pop() if _spares else Racer(loop)
-    if racer.loop is not loop:
-        racer = Racer(loop)
+    racer = _take_racer()
     observer = hooks.observer
     if observer is not None:
         observer.waiting(operations)
     try:
         while True:
             tokens: list[object] = []
+            racer.is_done = False
             try:
                 for operation in operations:
                     # As `_arm`; what was armed is known when one refuses.
                     tokens.append(operation.arm(racer))  # type: ignore[arg-type]  # noqa: PERF401
-                racer._asyncio_future_blocking = True
-                yield racer
+                # One may have been made ready by arming another.
+                if not racer.is_done:
+                    racer._asyncio_future_blocking = True
+                    yield racer
                 index = tokens.index(racer.token)
                 # The one that was woken; should somebody have been quicker, the
                 # others. Then wait again: each keeps its place in its queue.
@@ -193,10 +207,7 @@ def _wait(
             if winner is not None:
                 return winner
     finally:
-        # One that is still waited for belongs to a task that was thrown away.
-        if racer.callback is None and len(_spares) < _SPARES:
-            racer.token = None
-            _spares.append(racer)
+        _leave_racer(racer)
         if observer is not None:
             observer.resumed(operations)
 
