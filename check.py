@@ -84,7 +84,9 @@ TYPES: Final = (
     # It would look at the first Python of the path.
     step("pyright", "pyright", "--warnings", "--pythonpath", PYTHON),
 )
-TESTS: Final = step("tests", "pytest", "-q", "-n2")
+# A test waits as long as it computes: twice as many workers as cores.
+WORKERS: Final = f"-n{2 * (os.cpu_count() or 1)}"
+TESTS: Final = step("tests", "pytest", "-q", WORKERS)
 STEPS: Final[dict[tuple[str, ...], tuple[Step, ...]]] = {
     (): (FORMAT, LINT, *TYPES, TESTS),
     ("ci",): (FORMAT, LINT, *TYPES),
@@ -146,7 +148,7 @@ def tests_elsewhere(*, only_newest: bool) -> Iterator[Step]:
                 f"tests on {python[1]}",
                 (
                     *environment(version, *python),
-                    (str(place(version) / "bin/python"), "-m", "pytest", "-q", "-n2"),
+                    (str(place(version) / "bin/python"), "-m", "pytest", "-q", WORKERS),
                 ),
             )
         elif version != own:
