@@ -169,14 +169,15 @@ class ProcessesShutdown:
     def let_go(self) -> None:
         """Let the call return, and stop its process before it is asked to end."""
         self.pid = read_pid(self.mark)
+        # Told behind the drain that waits: when its result is with the loop.
+        told = threading.Event()
+        watchers = self.pool._threads._threads.watchers
+        watchers.append(told.set)
         self.go.touch()
         if self.closes:
             join_threads(self.pool.name)
-        else:
-            end = time.monotonic() + LONG
-            while not self.pool.idle:
-                assert time.monotonic() < end
-                time.sleep(0.001)
+        assert told.wait(LONG)
+        watchers.remove(told.set)
         os.kill(self.pid, signal.SIGSTOP)
 
     def let_end(self) -> None:
