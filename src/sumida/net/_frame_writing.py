@@ -198,7 +198,8 @@ class Send(Operation[None]):
         if pending:
             data = bytes(pending) + data
             pending.clear()
-        engine.send(data)
+        send = engine.send
+        send(data)
         return None
 
     def arm(self, future: Future[object]) -> object:
