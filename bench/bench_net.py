@@ -27,10 +27,10 @@ from harness import Row, Runner, best_of, show
 from sumida.net import TcpListener, TcpStream, serve
 
 CONNECTIONS = 8
-MESSAGES = 4000
+MESSAGES = 1000
 SIZE = 64
 IDLE = 2_000
-ROUNDS = 7
+ROUNDS = 15
 LOCAL = "127.0.0.1"
 
 MESSAGE = b"x" * SIZE
