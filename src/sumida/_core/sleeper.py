@@ -9,14 +9,29 @@ bytes arrive.
 from asyncio import AbstractEventLoop, CancelledError
 from collections.abc import Callable
 from contextvars import Context
+from functools import partial
 from itertools import repeat
-from typing import Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
-__all__ = ("Racer", "Sleeper")
+__all__ = ("Racer", "Sleeper", "raise_cancelled")
 
 _EMPTY: Final = Context()
 
 Wakeup: TypeAlias = Callable[["Sleeper"], object]
+
+
+def raise_cancelled(slept_on: Any, message: object) -> NoReturn:  # noqa: ANN401  # pyright takes the `result` of a protocol for a method
+    """Cancel the task that calls this as the `result` of what it slept on.
+
+    Args:
+        slept_on: A `Sleeper`, or another that has a `result`; it can be used again.
+        message: Of the `CancelledError`; none when None.
+
+    Raises:
+        CancelledError: Always.
+    """
+    slept_on.result = bool
+    raise CancelledError(*() if message is None else (message,))
 
 
 class Sleeper:
@@ -34,7 +49,6 @@ class Sleeper:
     __slots__ = (
         "_asyncio_future_blocking",
         "_loop",
-        "_message",
         "callback",
         "context",
         "result",
@@ -47,7 +61,6 @@ class Sleeper:
         self.callback: Wakeup | None = None
         # Replaced by the task's before it is used.
         self.context = _EMPTY
-        self._message: object = None
         # The task calls it when it wakes, and drops what it returns: any function of
         # C will do, and saves a Python frame for each wait.
         self.result: Callable[[], object] = bool
@@ -74,15 +87,9 @@ class Sleeper:
         """
         if self.callback is None:
             return False
-        self.result = self._raise_cancelled
-        self._message = msg
+        self.result = partial(raise_cancelled, self, msg)
         self.set_result(None)
         return True
-
-    def _raise_cancelled(self) -> None:
-        self.result = bool
-        message, self._message = self._message, None
-        raise CancelledError if message is None else CancelledError(message)
 
     # What wakes it.
 
@@ -137,16 +144,14 @@ class Racer(Sleeper):
     Attributes:
         get_loop: As a future's; a function of C, which saves a frame.
         is_done: Whether it was woken, or nobody uses it; False to begin with it.
-        loop: As above.
         token: Of the operation that has woken it.
     """
 
-    __slots__ = ("get_loop", "is_done", "loop", "token")
+    __slots__ = ("get_loop", "is_done", "token")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         Sleeper.__init__(self, loop)
         self.get_loop = repeat(loop).__next__
-        self.loop = loop
         self.is_done = True
         self.token: object = None
 

@@ -19,13 +19,14 @@ Any future will do to be woken by. A task that waits for one thing can also slee
 waiter, which is as much of a future as a task asks for: none is made for each wait.
 """
 
-from asyncio import AbstractEventLoop, CancelledError, Future
+from asyncio import AbstractEventLoop, Future
 from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
-from typing import NoReturn, final
+from typing import final
 
+from sumida._core.sleeper import raise_cancelled
 from sumida.errors import BusyError, WrongLoopError
 
 __all__ = ("Waiter", "WaiterQueue")
@@ -96,13 +97,9 @@ class Waiter:
         """Let the task be cancelled in the next turn; say whether it still slept."""
         if self.is_awake:
             return False
-        self.result = partial(self._raise_cancelled, msg)
+        self.result = partial(raise_cancelled, self, msg)
         self.set_result(None)
         return True
-
-    def _raise_cancelled(self, message: object) -> NoReturn:
-        self.result = bool
-        raise CancelledError(*() if message is None else (message,))
 
     # What a queue asks of a future.
 

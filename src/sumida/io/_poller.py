@@ -20,7 +20,15 @@ from weakref import WeakKeyDictionary, ref
 if TYPE_CHECKING:
     from asyncio import Handle
 
-__all__ = ("READ", "WRITE", "EpollPoller", "LoopPoller", "Poller", "poller_of")
+__all__ = (
+    "READ",
+    "WRITE",
+    "EpollPoller",
+    "Handler",
+    "LoopPoller",
+    "Poller",
+    "poller_of",
+)
 
 READ: Final = 1
 WRITE: Final = 4

@@ -144,26 +144,10 @@ async def _race_mixed(
             run.discard()
 
 
-def _arm(
-    operations: Sequence[Operation[Any]], future: Future[object] | Racer
-) -> list[object]:
-    """Arm all, or none if one of them refuses; their tokens."""
-    tokens: list[object] = []
-    try:
-        for operation in operations:
-            # One by one: what was armed is known when the next one refuses.
-            tokens.append(operation.arm(future))  # type: ignore[arg-type]  # noqa: PERF401
-    except BaseException:
-        for operation in operations[: len(tokens)]:
-            operation.disarm()
-        raise
-    return tokens
-
-
 def _take_racer() -> Racer:
     loop = get_running_loop()
     racer = _spares.pop() if _spares else None
-    return racer if racer is not None and racer.loop is loop else Racer(loop)
+    return racer if racer is not None and racer.get_loop() is loop else Racer(loop)
 
 
 def _leave_racer(racer: Racer) -> None:
@@ -189,7 +173,7 @@ def _wait(
             racer.is_done = False
             try:
                 for operation in operations:
-                    # As `_arm`; what was armed is known when one refuses.
+                    # One by one: what was armed is known when the next one refuses.
                     tokens.append(operation.arm(racer))  # type: ignore[arg-type]  # noqa: PERF401
                 # One may have been made ready by arming another.
                 if not racer.is_done:
@@ -234,15 +218,17 @@ async def _wait_with_runs(
     try:
         while True:
             future: Future[object] = loop.create_future()
-            tokens = _arm(ordered, future)
+            tokens: list[object] = []
             try:
+                for operation in ordered:
+                    tokens.append(operation.arm(future))  # noqa: PERF401  # as above
                 index = order[tokens.index(await future)]
                 if operations[index].is_ready():
                     losers, runs = runs, ()
                     await _end(losers, operations[index])
                     return _ask_one(names[index], operations[index])
             finally:
-                for operation in operations:
+                for operation, _ in zip(ordered, tokens, strict=False):
                     operation.disarm()
     finally:
         if observer is not None:

@@ -11,13 +11,14 @@ Nobody starves: a task goes on within the turn only if there is something for it
 and after `ROUNDS`, or `OPERATIONS` of the two, the others run.
 """
 
-from asyncio import AbstractEventLoop, CancelledError
+from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, Final, final
 
+from sumida._core.sleeper import raise_cancelled
 from sumida.operation import BUDGET
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ Each has waited for the other, and begins a new budget, as a task does that Toki
 again. The others wait 150 µs; with half as many operations a message that is received
 by `recv_many` would cost 3 % more (a queue of 64, CPython 3.12).
 """
-
-
-def _raise_cancelled(message: object) -> NoReturn:
-    raise CancelledError(*() if message is None else (message,))
 
 
 @final
@@ -95,7 +92,7 @@ class Rest:
         if wakeup is None:
             return False
         self.wakeup = None
-        self.result = partial(_raise_cancelled, msg)
+        self.result = partial(raise_cancelled, self, msg)
         relay = self.relay
         # The next to rest on this side must not meet this cancel.
         if relay.sender is self:
