@@ -15,6 +15,23 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
+class TurnCounter:
+    """Counts the turns that a task has among the others.
+
+    Attributes:
+        count: How many it has had.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def count_on(self) -> None:
+        """Count, for ever."""
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
+
+
 async def of(awaitable: Awaitable[T]) -> T:
     """Make a coroutine of an operation, so that it can be a task."""
     return await awaitable

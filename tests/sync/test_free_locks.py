@@ -16,7 +16,7 @@ from sumida.sync import (
     Semaphore,
     SemaphorePermit,
 )
-from tests.core.support import cancelled, turns
+from tests.core.support import TurnCounter, cancelled, turns
 from tests.support import Run
 
 Guard = MutexGuard[int] | SemaphorePermit | RwLockReadGuard[int] | RwLockWriteGuard[int]
@@ -36,19 +36,12 @@ def test_others_run_once_in_a_budget(run: Run, make: Callable[[], Enter]) -> Non
 
     async def main() -> int:
         enter = make()
-        turn_count = 0
-
-        async def count_turns() -> None:
-            nonlocal turn_count
-            while True:
-                turn_count += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count_turns())
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
         for _ in range(BUDGET * 4):
             async with enter():
                 pass
-        seen = turn_count
+        seen = turned.count
         await cancelled(counting)
         return seen
 

@@ -8,7 +8,7 @@ import pytest
 from sumida import select
 from sumida.channels import mpsc
 from sumida.operation import BUDGET
-from tests.core.support import cancelled
+from tests.core.support import TurnCounter, cancelled
 from tests.support import Run
 
 
@@ -72,23 +72,16 @@ def test_a_task_that_never_waits_lets_others_run(
 
     async def main() -> int:
         tx, rx = mpsc.channel(max(2, capacity))
-        turn_count = 0
         longest = 0
-
-        async def count_turns() -> None:
-            nonlocal turn_count
-            while True:
-                turn_count += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count_turns())
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
         with tx:
-            before, since = turn_count, 0
+            before, since = turned.count, 0
             for _ in range(2000):
                 await step(tx, rx)
                 since += 2
-                if turn_count != before:
-                    before, since = turn_count, 0
+                if turned.count != before:
+                    before, since = turned.count, 0
                 longest = max(longest, since)
             await cancelled(counting)
         return longest
@@ -102,22 +95,15 @@ def test_draining_a_long_queue_lets_others_run(run: Run, *, many: bool) -> None:
 
     async def main() -> int:
         tx, rx = mpsc.unbounded_channel()
-        turn_count = 0
-
-        async def count_turns() -> None:
-            nonlocal turn_count
-            while True:
-                turn_count += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count_turns())
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
         with tx:
             for n in range(BUDGET * 20):
                 tx.send(n)
-            before = turn_count
+            before = turned.count
             for n in range(BUDGET * 20):
                 assert (await rx.recv_many(1))[0] == n if many else await rx.recv() == n
-            seen = turn_count - before
+            seen = turned.count - before
             await cancelled(counting)
         return seen
 

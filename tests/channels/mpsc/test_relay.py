@@ -11,7 +11,7 @@ from sumida.channels.mpsc._relay import OPERATIONS, ROUNDS
 from sumida.errors import WrongLoopError
 from sumida.operation import BUDGET
 from sumida.testing import Outcome, cancel_everywhere
-from tests.core.support import cancelled, started, turns
+from tests.core.support import TurnCounter, cancelled, started, turns
 from tests.support import Run
 
 CAPACITY = 16
@@ -48,18 +48,11 @@ def test_two_busy_sides_take_fewer_turns_than_queue_fulls(
 
     async def main() -> tuple[bool, int]:
         tx, rx = mpsc.channel(CAPACITY)
-        turn_count = 0
-
-        async def count_turns() -> None:
-            nonlocal turn_count
-            while True:
-                turn_count += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count_turns())
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
         producing = asyncio.create_task(_produce(tx, messages, size))
         received = await _consume(rx, limit)
-        seen = turn_count
+        seen = turned.count
         await producing
         await cancelled(counting)
         return received == list(range(messages)), seen
@@ -80,18 +73,11 @@ def test_two_busy_sides_let_others_run(run: Run, limit: int) -> None:
 
     async def main() -> int:
         tx, rx = mpsc.channel(64)
-        turn_count = 0
-
-        async def count_turns() -> None:
-            nonlocal turn_count
-            while True:
-                turn_count += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count_turns())
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
         producing = asyncio.create_task(_produce(tx, messages, 1))
         await _consume(rx, limit)
-        seen = turn_count
+        seen = turned.count
         await producing
         await cancelled(counting)
         return seen
