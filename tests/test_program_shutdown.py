@@ -270,7 +270,8 @@ def test_children_do_not_outlive_an_end_by_force() -> None:
 
     assert status == 128 + TERM
     assert "was killed" in err
-    assert is_dead(grandchild)
+    while not is_dead(grandchild):  # it is killed, but need not be gone yet
+        pass
 
 
 def test_a_forked_child_does_not_stop_its_parent() -> None:
