@@ -9,7 +9,7 @@ import asyncio
 import logging
 from asyncio import CancelledError, Task
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Self, final
@@ -40,6 +40,12 @@ _MANY: Final = 100_000
 forgot about them grows until it is killed."""
 
 
+_LEFT: Final = "whose block has ended"
+
+_ENDINGS: Final = (SystemExit, KeyboardInterrupt)
+"""What ends a program, and goes before all that has failed."""
+
+
 @final
 class _JoinNext(QueuedOperation["Task[T] | None"], Generic[T]):
     """Take a task that has ended, waiting while there is none."""
@@ -67,8 +73,11 @@ class JoinSet(Generic[T]):
 
     Leaving the block normally joins every task; what failed and was not taken by
     `join_next`, `join_all` or `async for` is raised as an `ExceptionGroup`. Leaving
-    it by an exception or a cancel aborts every task and waits for it. A task that
-    fails does not end the others: take the results to act on it.
+    it by an exception or a cancel aborts every task and waits for it; what a task
+    tries to spawn meanwhile is refused. A task that fails does not end the others:
+    take the results to act on it. `SystemExit` and `KeyboardInterrupt`, of the block
+    or of a task, are raised as they are; what failed besides goes to the loop's
+    exception handler.
 
     Each result is kept until it is taken, so a set that lives long has to be emptied:
     by `join_next`, or by `try_join_next` before each `spawn`. A set that is spawned
@@ -79,8 +88,9 @@ class JoinSet(Generic[T]):
     """
 
     __slots__ = (
+        "_aborts",
+        "_closed",
         "_finished",
-        "_has_left",
         "_has_told",
         "_running",
         "_tasks",
@@ -95,11 +105,15 @@ class JoinSet(Generic[T]):
         self._finished: deque[Task[T]] = deque()
         self._running = 0
         self._waiters = WaiterQueue()
-        self._has_left = False
+        # Why nothing more may be spawned; empty while it may.
+        self._closed = ""
+        # How often all were aborted: an eager task can do that in its first step, in
+        # which it does not stand in `_tasks` yet.
+        self._aborts = 0
         self._has_told = False
 
     def __repr__(self) -> str:
-        left = ", left" if self._has_left else ""
+        left = ", left" if self._closed is _LEFT else ""
         return f"<JoinSet {self._running} running, {len(self._finished)} ended{left}>"
 
     def __len__(self) -> int:
@@ -134,21 +148,23 @@ class JoinSet(Generic[T]):
 
         Raises:
             TypeError: `coroutine` is none.
-            MisuseError: The set was left, no loop runs, or the coroutine was started
-                before. (If it has ended, and nobody else holds it, that is not seen
-                here: the task fails with a RuntimeError.)
+            MisuseError: The set was left, or is being aborted; no loop runs, or the
+                coroutine was started before. (If it has ended, and nobody else holds
+                it, that is not seen here: the task fails with a RuntimeError.)
         """
-        if self._has_left:
+        if self._closed:
             if iscoroutine(coroutine):
                 coroutine.close()
             raise MisuseError(
-                f"spawn into {self!r}, whose block has ended",
-                "spawn inside the `async with`",
+                f"spawn into {self!r}, {self._closed}", "spawn before, inside its block"
             )
+        aborts = self._aborts
         task = start(coroutine, name)
         self._tasks[task] = None
         self._running += 1
         task.add_done_callback(self._on_done)
+        if self._aborts != aborts:
+            task.cancel()
         if len(self._finished) >= _MANY and not self._has_told:
             self._has_told = True
             _logger.warning(
@@ -229,10 +245,12 @@ class JoinSet(Generic[T]):
         Raises:
             BaseExceptionGroup: Tasks failed; all have ended. One that was aborted
                 counts as a failure, for it has no result: `CancelledError` is in it.
+            MisuseError: The caller is a task of this set, and would wait for itself.
 
         Cancel safety:
             Safe: nothing is taken before all have ended.
         """
+        self._refuse_member("join_all")
         await self._all_ended()
         tasks = list(self._tasks)
         self._tasks.clear()
@@ -251,8 +269,17 @@ class JoinSet(Generic[T]):
     def _all_ended(self) -> Operation[None]:
         return _AllEnded(self, self._waiters)
 
+    def _refuse_member(self, call: str) -> None:
+        if asyncio.current_task() in self._tasks:
+            raise MisuseError(
+                f"{call} of {self!r} is called by a task of the set, which would wait "
+                "for itself",
+                "call it outside; a task of the set may call abort_all",
+            )
+
     def abort_all(self) -> None:
         """Cancel every task; each stays in the set until it is joined."""
+        self._aborts += 1
         for task in self._tasks:
             task.cancel()
 
@@ -262,6 +289,7 @@ class JoinSet(Generic[T]):
         They are kept alive until they end; an error of one goes to the loop's
         exception handler.
         """
+        self._waiters.check_loop()
         for task in self._tasks:
             if not task.done():
                 _detached.add(task)
@@ -274,12 +302,16 @@ class JoinSet(Generic[T]):
     async def shutdown(self) -> None:
         """Abort every task and wait until all have ended; results are dropped.
 
+        Nothing can be spawned meanwhile; afterwards the set is as new.
+
         Raises:
             CancelledError: The caller was cancelled meanwhile; all have ended.
+            MisuseError: The caller is a task of this set, and would wait for itself.
 
         Cancel safety:
             Safe: the cancel is kept, and raised when the last task has ended.
         """
+        self._refuse_member("shutdown")
         cancelled = await self._abort_and_wait()
         for task in self._finished:
             if not task.cancelled():
@@ -291,6 +323,7 @@ class JoinSet(Generic[T]):
 
     async def _abort_and_wait(self) -> CancelledError | None:
         """Abort and wait, whatever happens; the caller's cancel, if there was one."""
+        before, self._closed = self._closed, "which is being aborted"
         self.abort_all()
         cancelled: CancelledError | None = None
         while self._running:
@@ -298,10 +331,11 @@ class JoinSet(Generic[T]):
                 await self._all_ended()
             except CancelledError as error:
                 cancelled = error
+        self._closed = before
         return cancelled
 
     async def __aenter__(self) -> Self:
-        if self._has_left:
+        if self._closed:
             raise MisuseError(
                 f"{self!r} is entered again", "make a JoinSet for each block"
             )
@@ -322,20 +356,23 @@ class JoinSet(Generic[T]):
         if exc is not None or cancelled is not None:
             later = await self._abort_and_wait()
             cancelled = later or cancelled
-        self._has_left = True
+        self._closed = _LEFT
         # The block may have been left by what a task of its own has raised.
         failures = [each for each in self._take_failures() if each is not exc]
-        for failure in failures:
-            if isinstance(failure, (SystemExit, KeyboardInterrupt)):
-                raise failure
+        endings = [each for each in (exc, *failures) if isinstance(each, _ENDINGS)]
+        if endings:
+            # The program is to end: that must not hide in a group.
+            _report(each for each in failures if each is not endings[0])
+            if endings[0] is not exc:
+                raise endings[0]
+            return
         if not failures:
             if cancelled is not None:
                 raise cancelled
             return
-        is_cancel = isinstance(exc, CancelledError)
-        if cancelled is not None or is_cancel:
+        if cancelled is not None or isinstance(exc, CancelledError):
             _cancel_again()
-        if exc is not None and not is_cancel:
+        if exc is not None and not isinstance(exc, (CancelledError, GeneratorExit)):
             failures.insert(0, exc)
         raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
 
@@ -384,5 +421,19 @@ def _cancel_again() -> None:
     CPython 3.13 on; before, it lost the cancel of a nested group.
     """
     task = asyncio.current_task()
-    if task is not None and task.uncancel() >= 0:
+    # 0 if the block was left by the cancel of something else, which it has awaited.
+    if task is not None and task.cancelling():
+        task.uncancel()
         task.cancel()
+
+
+def _report(failures: Iterable[BaseException]) -> None:
+    """Tell the loop's exception handler of what cannot be raised."""
+    loop = asyncio.get_running_loop()
+    for failure in failures:
+        loop.call_exception_handler(
+            {
+                "message": "a task of a JoinSet failed while the program was to end",
+                "exception": failure,
+            }
+        )

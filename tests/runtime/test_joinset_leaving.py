@@ -1,0 +1,186 @@
+"""How a JoinSet ends when things go wrong: what is raised, and what never hangs."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from sumida.errors import MisuseError
+from sumida.runtime.joinset import JoinSet
+from sumida.testing import turns
+from tests.support import Run
+
+
+async def _fail_when_aborted(error: BaseException) -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        raise error
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()
+
+
+def test_the_cancel_of_another_task_cancels_nobody(run: Run) -> None:
+    """Who has only awaited what was cancelled is not cancelled for it later."""
+
+    async def main() -> int:
+        other = asyncio.get_running_loop().create_future()
+        with pytest.raises(ExceptionGroup, match="tasks of a JoinSet"):
+            async with JoinSet[None]() as tasks:
+                tasks.spawn(_fail_when_aborted(ValueError()))
+                await turns(2)
+                other.cancel()
+                await other
+        await asyncio.sleep(0)  # here it would come
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    assert run(main) == 0
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt()])
+def test_the_end_of_the_program_hides_in_no_group(
+    run: Run, ending: BaseException
+) -> None:
+    """It is raised as it is; what else has failed goes to the loop's handler."""
+
+    async def main() -> list[object]:
+        told: list[object] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, about: told.append(about["exception"]))
+        failure = ValueError()
+        with pytest.raises(type(ending)) as raised:
+            async with JoinSet[None]() as tasks:
+                tasks.spawn(_fail_when_aborted(failure))
+                await turns(2)
+                raise ending
+        assert raised.value is ending
+        assert told == [failure]
+        return told
+
+    assert len(run(main)) == 1
+
+
+def test_a_task_ends_the_program(run: Run) -> None:
+    """`SystemExit` of a task is what the program ends with, whatever failed besides."""
+
+    async def stop() -> None:
+        await turns(3)
+        raise SystemExit(3)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, about: told.append(about["exception"]))
+        async with JoinSet[None]() as tasks:
+            tasks.spawn(_fail_when_aborted(failure))
+            tasks.spawn(stop())
+
+    failure = ValueError()
+    told: list[object] = []
+    with pytest.raises(SystemExit) as raised:
+        run(main)
+
+    assert raised.value.code == 3
+    assert failure in told
+
+
+def test_a_generator_that_is_closed_gets_the_failures(run: Run) -> None:
+    """Not a group with `GeneratorExit` in it, which nobody asked for."""
+
+    async def main() -> tuple[BaseException, ...]:
+        failure = ValueError()
+
+        async def generate() -> AsyncGenerator[None, None]:
+            async with JoinSet[None]() as tasks:
+                tasks.spawn(_fail_when_aborted(failure))
+                await turns(2)
+                yield
+
+        generator = generate()
+        await anext(generator)
+        with pytest.raises(ExceptionGroup) as raised:
+            await generator.aclose()
+        assert raised.value.exceptions == (failure,)
+        return raised.value.exceptions
+
+    assert len(run(main)) == 1
+
+
+@pytest.mark.parametrize("is_left", [True, False])
+def test_what_is_spawned_while_aborting_is_refused(run: Run, *, is_left: bool) -> None:
+    """Else the end of the block would wait for a task that nobody aborts."""
+
+    async def main() -> tuple[str, int]:
+        tasks: JoinSet[None] = JoinSet()
+        refused: list[str] = []
+
+        async def member() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                with pytest.raises(MisuseError, match="being aborted") as error:
+                    tasks.spawn(_forever())
+                refused.append(str(error.value))
+
+        tasks.spawn(member())
+        await turns(2)
+        if is_left:
+            with contextlib.suppress(KeyError):
+                async with tasks:
+                    raise KeyError
+        else:
+            await tasks.shutdown()
+            tasks.spawn(turns(1))  # afterwards it is as new
+            assert await tasks.join_all() == [None]
+        return refused[0], len(tasks)
+
+    refused, left = run(main)
+
+    assert "spawn into <JoinSet 1 running" in refused
+    assert left == 0
+
+
+@pytest.mark.parametrize("call", ["shutdown", "join_all"])
+def test_a_task_cannot_wait_for_itself(run: Run, call: str) -> None:
+    """A member that waits for its set is refused, and does not hang."""
+
+    async def main() -> str:
+        tasks: JoinSet[object] = JoinSet()
+
+        async def member() -> object:
+            await turns(1)
+            return await getattr(tasks, call)()
+
+        task = tasks.spawn(member())
+        await turns(10)
+        assert task.done()
+        with pytest.raises(MisuseError, match="wait for itself") as error:
+            task.result()
+        await tasks.shutdown()
+        return str(error.value)
+
+    assert call in run(main)
+
+
+def test_a_task_aborts_its_own_set(run: Run) -> None:
+    """And is aborted with it, also if it does so in its first step, run eagerly."""
+
+    async def main() -> tuple[bool, bool, int]:
+        tasks: JoinSet[None] = JoinSet()
+        reached: list[int] = []
+
+        async def stop() -> None:
+            tasks.abort_all()
+            await asyncio.sleep(0)
+            reached.append(1)
+
+        async with tasks:
+            other = tasks.spawn(_forever())
+            own = tasks.spawn(stop())
+        return other.cancelled(), own.cancelled(), len(reached)
+
+    assert run(main) == (True, True, 0)
