@@ -3,7 +3,9 @@
 import asyncio
 import gc
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Literal
+from weakref import ref
 
 import pytest
 
@@ -192,3 +194,38 @@ def test_a_repr_tells_whether_it_is_waited_for() -> None:
 
     assert asyncio.run(main(Sleeper)) == "<Sleeper idle>"
     assert asyncio.run(main(Racer)) == "<Racer idle>"
+
+
+class _Held:
+    """Something that a task has set."""
+
+
+_held: ContextVar[_Held] = ContextVar("held")
+
+
+def test_what_a_task_has_set_does_not_live_on_with_its_wait(run: Run) -> None:
+    """The waits are kept to be used again, and the tasks' contexts are not."""
+
+    async def main() -> bool:
+        tx: mpsc.Sender[int]
+        tx, rx = mpsc.channel(1)
+        other = CancellationToken()
+
+        async def wait() -> "ref[_Held]":
+            held = _Held()
+            _held.set(held)
+            await select(rx, other)
+            return ref(held)
+
+        with tx:
+            waiting = asyncio.ensure_future(wait())
+            await turns()
+            tx.try_send(1)
+            held = await waiting
+            del waiting
+            await turns()
+        gc.collect()
+        return held() is None
+
+    assert run(main)
+    assert len(_race._spares) == 1

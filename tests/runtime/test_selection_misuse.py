@@ -8,7 +8,7 @@ import pytest
 
 from sumida import select
 from sumida.channels import mpsc
-from sumida.errors import BusyError, MisuseError
+from sumida.errors import BusyError, MisuseError, WrongLoopError
 from tests.core.support import started
 from tests.runtime.branches import Awaited, Flags, Recorder, value_of
 from tests.support import Run
@@ -96,3 +96,26 @@ def test_an_operation_that_another_task_awaits_is_refused(run: Run) -> None:
             return await racing, await receiving
 
     assert run(main) == ((0, "a"), "b")
+
+
+def test_a_future_of_another_loop_is_refused(run: Run) -> None:
+    """It could not wake this one; in its place among others none is left armed."""
+
+    async def main() -> bool:
+        other = asyncio.new_event_loop()
+        tx: mpsc.Sender[int]
+        tx, rx = mpsc.channel(1)
+        with tx:
+            future = other.create_future()
+            with pytest.raises(WrongLoopError, match="outside of its own event loop"):
+                await select(rx, future)
+            with pytest.raises(WrongLoopError):
+                await select(value_of(1), future)
+            future.set_result(2)
+            assert await select(future) == (0, 2)
+            tx.try_send(3)
+            assert await rx.recv() == 3
+        other.close()
+        return True
+
+    assert run(main)

@@ -13,9 +13,10 @@ from functools import partial
 from itertools import repeat
 from typing import Any, Final, NoReturn, TypeAlias
 
-__all__ = ("Racer", "Sleeper", "raise_cancelled")
+__all__ = ("NO_CONTEXT", "Racer", "Sleeper", "raise_cancelled")
 
-_EMPTY: Final = Context()
+NO_CONTEXT: Final = Context()
+"""Stands where that of a task does while one waits."""
 
 Wakeup: TypeAlias = Callable[["Sleeper"], object]
 
@@ -59,8 +60,7 @@ class Sleeper:
         self._loop = loop
         self._asyncio_future_blocking = False
         self.callback: Wakeup | None = None
-        # Replaced by the task's before it is used.
-        self.context = _EMPTY
+        self.context = NO_CONTEXT
         # The task calls it when it wakes, and drops what it returns: any function of
         # C will do, and saves a Python frame for each wait.
         self.result: Callable[[], object] = bool

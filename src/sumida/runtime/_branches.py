@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Generic, Literal, TypeVar, final
 
-from sumida.errors import MisuseError
+from sumida.errors import MisuseError, WrongLoopError
 from sumida.operation import PENDING, Operation, Pending, Source
 
 __all__ = (
@@ -65,7 +65,22 @@ class Watched(Operation[T], Generic[T]):
         return self._future.result()
 
     def arm(self, future: Future[object]) -> object:
-        """Be told when it is done; see `Operation.arm`."""
+        """Be told when it is done; see `Operation.arm`.
+
+        Args:
+            future: As there.
+
+        Returns:
+            The operation itself.
+
+        Raises:
+            WrongLoopError: It is of another event loop.
+        """
+        if self._future.get_loop() is not future.get_loop():
+            raise WrongLoopError(
+                f"{self._future!r} is awaited outside of its own event loop",
+                "await it there, and send what it gives through a channel",
+            )
         self._armed = future
         self._future.add_done_callback(self._wake)
         return self

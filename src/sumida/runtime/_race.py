@@ -7,7 +7,7 @@ from typing import Any, Final, final
 
 from sumida._core import hooks
 from sumida._core.settle import cancel_and_wait
-from sumida._core.sleeper import Racer
+from sumida._core.sleeper import NO_CONTEXT, Racer
 from sumida.errors import Closed
 from sumida.operation import BUDGET, PENDING, Operation, budget, spend
 from sumida.runtime._branches import TURN, Name, Run, branches_of, refuse_twice
@@ -15,9 +15,19 @@ from sumida.runtime._branches import TURN, Name, Run, branches_of, refuse_twice
 __all__ = ("POSITIONS", "race")
 
 
+_ROUND: Final = 1_048_573
+_STEP: Final = 648_054
+"""The golden section of a round, which is a prime number.
+
+Each fair `select` of the process goes one step further. So the branches of one are
+first in their turn, give or take a few; and also where it always comes as every second
+or every third: steps of a whole branch would then ask the same one first, for ever.
+"""
+
+
 @final
 class _Turns:
-    """Where the next fair `select` begins to ask."""
+    """Where the next fair `select` begins to ask: so much of a round."""
 
     __slots__ = ("next",)
 
@@ -88,7 +98,8 @@ async def race(
     first = 0
     count = len(operations)
     if not biased:
-        first = turns.next = (turns.next + 1) % count
+        part = turns.next = (turns.next + _STEP) % _ROUND
+        first = part * count // _ROUND
     # `spend` and `_ask`, spelt out: two calls are a sixth of a select (CPython 3.11).
     left = budget.left - 1
     if left:
@@ -122,7 +133,8 @@ async def _race_mixed(
     runs = [operation for operation in operations if isinstance(operation, Run)]
     first = 0
     if not biased:
-        first = turns.next = (turns.next + 1) % len(operations)
+        part = turns.next = (turns.next + _STEP) % _ROUND
+        first = part * len(operations) // _ROUND
     try:
         if spend():
             await TURN
@@ -146,8 +158,12 @@ async def _race_mixed(
 
 def _take_racer() -> Racer:
     loop = get_running_loop()
-    racer = _spares.pop() if _spares else None
-    return racer if racer is not None and racer.get_loop() is loop else Racer(loop)
+    try:
+        # Not asked whether there is one: loops on other threads take them too.
+        racer = _spares.pop()
+    except IndexError:
+        return Racer(loop)
+    return racer if racer.get_loop() is loop else Racer(loop)
 
 
 def _leave_racer(racer: Racer) -> None:
@@ -155,6 +171,8 @@ def _leave_racer(racer: Racer) -> None:
     # One that is still waited for belongs to a task that was thrown away.
     if racer.callback is None and len(_spares) < _SPARES:
         racer.token = None
+        # Nor may what the task had set live on with it.
+        racer.context = NO_CONTEXT
         _spares.append(racer)
 
 

@@ -228,6 +228,10 @@ class _Select:
         meanwhile and leave the winner nothing, `select` goes on with the branches that
         are left.
 
+        A coroutine has done what it does when it ends: of one that ends in the same
+        turn as the winner the result is lost. Where that matters pass an operation,
+        which takes nothing before it wins, or a task of yours, which keeps its result.
+
         Selecting over a fresh operation each turn keeps no place in a fair queue (a
         lock, a semaphore, a full channel); one that is kept and passed again does.
 
@@ -235,7 +239,7 @@ class _Select:
             *branches: By position; the result is `(index, value)`.
             biased: Ask in the order written, so that the first wins if several are
                 ready: put what ends the loop first, and what is always busy last.
-                Otherwise the order is rotated, and no branch starves.
+                Otherwise each is asked first in its turn, and no branch starves.
             **named: By name; the result is `(name, value)`. The type of `value`
                 depends on the name, which Python's types cannot say: it is `Any`.
 
@@ -249,6 +253,7 @@ class _Select:
                 are operations and one is ready).
             Closed: When awaited, the source of a branch is closed; `error.branch`
                 says which.
+            WrongLoopError: When awaited, a future is of another event loop.
 
         Cancel safety:
             Safe: a cancelled `select` has taken nothing of any operation, or has
