@@ -112,3 +112,19 @@ def test_misuse_is_refused(run: Run) -> None:
     run(main)
     with pytest.raises(MisuseError, match="no event loop"):
         TaskTracker().spawn(work(1))
+
+
+def test_only_a_task_can_be_tracked(run: Run) -> None:
+    """Anything else is refused, and not waited for."""
+
+    async def main() -> int:
+        tracker = TaskTracker()
+        coroutine = work(1)
+        with pytest.raises(TypeError, match="track takes a task, not <coroutine"):
+            tracker.track(coroutine)  # type: ignore[arg-type]  # the misuse
+        coroutine.close()
+        tracker.close()
+        await tracker.wait()
+        return len(tracker)
+
+    assert run(main) == 0

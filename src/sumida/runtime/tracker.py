@@ -4,7 +4,7 @@ For a server that spawns a task for each connection and runs for months. A `Join
 keeps each result until it is taken; use that where results matter.
 """
 
-from asyncio import Task
+from asyncio import Future, Task
 from collections.abc import Coroutine
 from typing import Any, Literal, TypeVar, final
 
@@ -77,7 +77,7 @@ class TaskTracker:
             TypeError: `coroutine` is none.
             MisuseError: The coroutine was started before, or no loop runs.
         """
-        return self.track(start(coroutine, name))
+        return self._keep(start(coroutine, name))
 
     def track(self, task: Task[T]) -> Task[T]:
         """Track a task that somebody else has started.
@@ -87,7 +87,15 @@ class TaskTracker:
 
         Returns:
             The same.
+
+        Raises:
+            TypeError: `task` is none.
         """
+        if not isinstance(task, Future):
+            raise TypeError(f"track takes a task, not {task!r}; spawn a coroutine")
+        return self._keep(task)
+
+    def _keep(self, task: Task[T]) -> Task[T]:
         self._tasks.add(task)
         task.add_done_callback(self._forget)
         return task
