@@ -116,3 +116,17 @@ def test_repr_and_properties() -> None:
     assert (interval.period, interval.missed) == (0.5, "skip")
     with pytest.raises(ValueError, match="-1"):
         interval.reset_after(-1)
+
+
+@pytest.mark.parametrize("late", range(1, 41))
+def test_a_skip_of_whole_periods_is_followed_by_a_whole_period(late: int) -> None:
+    """A tenth of a second is none in binary: the next tick must not come at once."""
+
+    async def main() -> float:
+        interval = Interval(0.1, "skip")
+        await interval.tick()
+        await sleep(0.1 + 0.1 * late)
+        await interval.tick()
+        return await interval.tick()
+
+    assert run_paused(main) == pytest.approx(0.1 * (late + 2))

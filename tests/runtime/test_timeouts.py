@@ -246,3 +246,36 @@ def test_every_kind_of_cancel_goes_through_all_of_ours(run: Run) -> None:
         return [*seen, str(current.cancelling())]
 
     assert run(main) == ["cancel True", "TimeoutError", "group", "scope True", "0"]
+
+
+def test_no_cancel_is_lost_while_the_deadlines_own_is_taken_back(run: Run) -> None:
+    """In whichever turn it comes after a failure that the deadline has caused."""
+
+    async def bad_cleanup(failed: asyncio.Event) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            failed.set()
+            raise ValueError("cleanup")
+
+    async def late(failed: asyncio.Event) -> None:
+        with contextlib.suppress(ExceptionGroup):
+            async with timeout(0.001), JoinSet[None]() as tasks:
+                tasks.spawn(bad_cleanup(failed))
+        await asyncio.Event().wait()
+
+    async def main() -> list[bool]:
+        seen = []
+        for wait in range(12):
+            failed = asyncio.Event()
+            task = asyncio.create_task(late(failed))
+            await failed.wait()
+            await turns(wait)
+            task.cancel()
+            await turns(20)
+            seen.append(task.cancelled())
+            task.cancel()
+            await asyncio.wait([task])
+        return seen
+
+    assert run(main) == [True] * 12

@@ -147,3 +147,39 @@ def test_a_cancelled_sleep_leaves_no_timer(run: Run) -> None:
         return armed
 
     assert "armed" in run(main)
+
+
+def test_reset_wakes_who_would_have_slept_for_ever() -> None:
+    """There was no timer before, and there is one now; and the other way round."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        kept = sleep(math.inf)
+        waiting = asyncio.ensure_future(kept)
+        await turns()
+        kept.reset(5)
+        await sleep(1)
+        kept.reset(math.inf)
+        await sleep(9)
+        seen = [waiting.done()]
+        kept.reset(12)
+        await waiting
+        return [*seen, loop.time()]
+
+    assert run_paused(main) == [False, 12]
+
+
+def test_who_looks_does_not_take_the_timer_of_who_waits() -> None:
+    """It is one task's to await, but a mistake must not be silence for ever."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        kept = sleep(2)
+        waiting = asyncio.ensure_future(kept)
+        await turns()
+        kept.reset(loop.time())  # its timer is due, and was not looked at
+        await kept
+        await waiting
+        return [loop.time()]
+
+    assert run_paused(main) == [0]

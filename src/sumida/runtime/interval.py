@@ -18,6 +18,10 @@ Missed = Literal["burst", "delay", "skip"]
 _GRACE: Final = 0.005
 
 
+# Of a period.
+_ROUNDING: Final = 1e-6
+
+
 @final
 class Interval(Source[float]):
     """Ticks at a fixed rate.
@@ -100,7 +104,10 @@ class Interval(Source[float]):
             if self._missed == "delay":
                 following = time + self._period
             elif self._missed == "skip":
-                following = time + self._period - (time - planned) % self._period
+                # A little more, for what is a whole number of periods late is seldom
+                # that in binary, and would tick twice at once.
+                passed = math.floor((time - planned) / self._period + _ROUNDING)
+                following = planned + (passed + 1) * self._period
         self._sleeping.reset(following)
         return planned
 

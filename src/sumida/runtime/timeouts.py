@@ -5,7 +5,6 @@ exact where others are not: on CPython 3.11 `asyncio.wait_for` may swallow a can
 """
 
 import asyncio
-import contextlib
 import math
 from asyncio import CancelledError, Task, TimerHandle
 from types import TracebackType
@@ -143,8 +142,11 @@ class Timeout:
         if getattr(task, "_must_cancel", False):
             # Asked for again by a JoinSet that had errors to raise; it was our cancel,
             # which `uncancel` takes back by itself from CPython 3.13 on.
-            with contextlib.suppress(CancelledError):
+            try:
                 await TURN
+            except CancelledError:
+                if task.cancelling() > self._cancelling:
+                    raise  # and meanwhile somebody else has
 
 
 def timeout(seconds: float | None) -> Timeout:

@@ -62,8 +62,11 @@ class Sleep(Operation[None]):
         if math.isnan(deadline):
             raise ValueError("deadline must be a number of seconds, not nan")
         self._deadline = deadline
-        if self._handle is not None:
-            self._handle.cancel()
+        # A wait for ever has no timer yet.
+        if self._future is not None:
+            if self._handle is not None:
+                self._handle.cancel()
+                self._handle = None
             self._schedule()
 
     def __await__(self) -> Generator[object, None, None]:
@@ -76,7 +79,12 @@ class Sleep(Operation[None]):
         """See whether the moment has come; see `Operation.poll`."""
         if now() < self._deadline or not self._has_yielded:
             return PENDING
-        self.disarm()
+        future = self._future
+        if future is not None:
+            if not future.done():
+                # Another task's, which would have to wait for ever without its timer.
+                future.set_result(self)
+            self.disarm()
         return None
 
     def arm(self, future: Future[object]) -> object:
