@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, Self, TypeVar, final
 
+from sumida._core.arguments import is_at_least, refuse
 from sumida.errors import MisuseError
 from sumida.process._force import last_words
 from sumida.process._names import name_of
@@ -296,8 +297,9 @@ def run(  # noqa: PLR0913  # one call configures the program
         What main returns.
 
     Raises:
-        TypeError: `main` is no async function.
-        ValueError: `grace` or `force_after` is negative.
+        TypeError: `main` is no async function, or a time is no number.
+        ValueError: `grace` or `force_after` is negative, or `watch_blocking` not
+            above 0.
         MisuseError: A loop runs on this thread already.
         SystemExit: With 130 after SIGINT; with 128 + the signal when main was
             cancelled by one; with main's result if `exit` is set.
@@ -307,10 +309,10 @@ def run(  # noqa: PLR0913  # one call configures the program
     """
     if not callable(main) or inspect.isasyncgenfunction(main):
         raise TypeError(f"main must be an async function, not {main!r}; do not call it")
-    if not grace >= 0:
-        raise ValueError(f"grace must be 0 seconds or more, not {grace}")
-    if force_after is not None and not force_after >= 0:
-        raise ValueError(f"force_after must be 0 seconds or more, not {force_after}")
+    if not is_at_least(grace, 0):
+        refuse("grace", grace, "0 seconds or more")
+    if force_after is not None and not is_at_least(force_after, 0):
+        refuse("force_after", force_after, "0 seconds or more, or None for never")
     with (
         _Program(grace, force_after) as program,
         LoopRun(

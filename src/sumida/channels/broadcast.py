@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
+from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida.channels._broadcast import LINGER_REST, NoReceivers, Shared, Slot
@@ -101,7 +102,12 @@ class Sender(Generic[T]):
 
         Returns:
             Whether it does.
+
+        Raises:
+            TypeError: `other` is none.
         """
+        if not isinstance(other, Sender):
+            raise TypeError(f"other must be a broadcast sender, not {other!r}")
         return self._shared is other._shared
 
     def send(self, item: T) -> int:
@@ -484,9 +490,5 @@ def channel(capacity: int) -> Sender[T]:
         TypeError: `capacity` is no int.
         ValueError: `capacity` is less than 1.
     """
-    if not isinstance(capacity, int) or isinstance(capacity, bool):
-        raise TypeError(f"capacity must be an int, not {capacity!r}")
-    if capacity < 1:
-        raise ValueError(f"capacity must be 1 or more, not {capacity}")
-    shared: Shared[T] = Shared(capacity)
+    shared: Shared[T] = Shared(check_count("capacity", capacity, least=1))
     return Sender(shared)

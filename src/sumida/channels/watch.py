@@ -75,7 +75,12 @@ class Sender(Generic[T]):
 
         Returns:
             Whether it does.
+
+        Raises:
+            TypeError: `other` is none.
         """
+        if not isinstance(other, Sender):
+            raise TypeError(f"other must be a watch sender, not {other!r}")
         return self._state is other._state
 
     def borrow(self) -> T:
@@ -367,7 +372,12 @@ class Receiver(Source[None], Generic[T]):
 
         Returns:
             Whether it does.
+
+        Raises:
+            TypeError: `other` is none.
         """
+        if not isinstance(other, Receiver):
+            raise TypeError(f"other must be a watch receiver, not {other!r}")
         return self._state is other._state
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final, Self, final
 
+from sumida._core.arguments import is_at_least, refuse
 from sumida.errors import MisuseError
 
 __all__ = ("DRAIN", "FLUSH", "STOP_ACCEPTING", "Phases", "ShutdownStep")
@@ -189,7 +190,7 @@ class Phases:
 
         Raises:
             MisuseError: The phases have begun.
-            TypeError: `fn` cannot be called.
+            TypeError: `fn` cannot be called, or `deadline` is no number.
             ValueError: `deadline` is not above 0, or there is no phase `before`.
         """
         if self.has_begun:
@@ -199,8 +200,8 @@ class Phases:
             )
         if not callable(fn):
             raise TypeError(f"fn must be a function, not {fn!r}; do not call it")
-        if not deadline > 0:
-            raise ValueError(f"deadline must be above 0 seconds, not {deadline}")
+        if not is_at_least(deadline, 0) or deadline == 0:
+            refuse("deadline", deadline, "above 0 seconds")
         if before is not None and before not in self._names:
             raise ValueError(f"there is no phase {before!r}, only {self._names}")
         if phase not in self._names:

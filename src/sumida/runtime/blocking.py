@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, ParamSpec, TypeVar, cast, final
 
+from sumida._core.arguments import check_count, is_at_least, refuse
 from sumida._core.clock import hold
 from sumida.errors import MisuseError
 from sumida.runtime._delivery import Job, name_of
@@ -122,12 +123,9 @@ class BlockingPool:
         keep_alive: float = KEEP_ALIVE,
         name: str = "sumida-blocking",
     ) -> None:
-        if not isinstance(max_threads, int) or isinstance(max_threads, bool):
-            raise TypeError(f"max_threads must be an int, not {max_threads!r}")
-        if max_threads < 1:
-            raise ValueError(f"max_threads must be 1 or more, not {max_threads}")
-        if not keep_alive >= 0:
-            raise ValueError(f"keep_alive must be 0 seconds or more, not {keep_alive}")
+        check_count("max_threads", max_threads, least=1)
+        if not is_at_least(keep_alive, 0):
+            refuse("keep_alive", keep_alive, "0 seconds or more")
         self._threads = Threads(
             max_threads, min(keep_alive, threading.TIMEOUT_MAX), name
         )
@@ -341,8 +339,8 @@ class BlockingPool:
 
 
 def _check(deadline: float) -> None:
-    if not deadline >= 0:
-        raise ValueError(f"deadline must be 0 seconds or more, not {deadline}")
+    if not is_at_least(deadline, 0):
+        refuse("deadline", deadline, "0 seconds or more")
 
 
 _default: Final = BlockingPool()

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar, cast, final
 from weakref import WeakSet
 
+from sumida._core.arguments import check_count
 from sumida.errors import WorkerDiedError
 from sumida.runtime._delivery import name_of
 from sumida.runtime.blocking import BlockingPool, StuckWorker
@@ -137,7 +138,9 @@ class CpuPool:
     ) -> None:
         self._name = name
         self._numbers = itertools.count(1)
-        limit = _count_cores() if max_workers is None else max_workers
+        limit = _count_cores()
+        if max_workers is not None:
+            limit = check_count("max_workers", max_workers, least=1)
         self._threads = BlockingPool(limit, name=name)
         # Ends what has nothing to do, when the threads above are closed already.
         self._ender = BlockingPool(1, keep_alive=0, name=f"{name}-end")

@@ -5,6 +5,7 @@ from asyncio import Future
 from collections.abc import AsyncIterator
 from typing import Final, Literal, final, get_args
 
+from sumida._core.arguments import check_moment, is_at_least, refuse
 from sumida._core.clock import now
 from sumida.operation import PENDING, Operation, Pending, Source
 from sumida.runtime.timers import Sleep
@@ -35,7 +36,9 @@ class Interval(Source[float]):
             the moment of the first wait.
 
     Raises:
-        ValueError: `period` is not more than 0, or `missed` none of the three.
+        TypeError: `period` or `start` is no number.
+        ValueError: `period` is not more than 0, or endless; `missed` none of the
+            three; or `start` "not a number".
 
     Source:
         `tokio::time::Interval`, `interval`, `interval_at`, `MissedTickBehavior`
@@ -46,10 +49,12 @@ class Interval(Source[float]):
     def __init__(
         self, period: float, missed: Missed = "burst", *, start: float | None = None
     ) -> None:
-        if not 0 < period < math.inf:
-            raise ValueError(f"period must be more than 0 seconds, not {period}")
+        if not is_at_least(period, 0) or period in (0, math.inf):
+            refuse("period", period, "more than 0 seconds, and not endless")
         if missed not in get_args(Missed):
             raise ValueError(f"missed must be burst, delay or skip, not {missed!r}")
+        if start is not None:
+            check_moment("start", start)
         self._period = period
         self._missed: Missed = missed
         self._sleep = None if start is None else Sleep(start)
@@ -108,7 +113,7 @@ class Interval(Source[float]):
                 # that in binary, and would tick twice at once.
                 passed = math.floor((time - planned) / self._period + _ROUNDING)
                 following = planned + (passed + 1) * self._period
-        self._sleeping.reset(following)
+        self._sleeping._plan(following)
         return planned
 
     def reset(self) -> None:
@@ -126,10 +131,11 @@ class Interval(Source[float]):
             seconds: How long, 0 or more.
 
         Raises:
-            ValueError: `seconds` is negative or not a number.
+            TypeError: `seconds` is no number.
+            ValueError: It is negative, or "not a number".
         """
-        if not seconds >= 0:
-            raise ValueError(f"seconds must be 0 or more, not {seconds}")
+        if not is_at_least(seconds, 0):
+            refuse("seconds", seconds, "0 or more")
         self._sleeping.reset(now() + seconds)
 
     def reset_at(self, deadline: float) -> None:
@@ -137,6 +143,10 @@ class Interval(Source[float]):
 
         Args:
             deadline: The moment, in seconds of the loop's clock.
+
+        Raises:
+            TypeError: `deadline` is no number.
+            ValueError: It is "not a number".
         """
         self._sleeping.reset(deadline)
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, final
 
+from sumida._core.arguments import is_at_least, refuse
 from sumida._core.settle import cancel_and_wait
 from sumida.errors import MisuseError
 from sumida.runtime.blocking import StuckWorker, shutdown_blocking
@@ -65,6 +66,8 @@ class LoopRun:
 
     Raises:
         MisuseError: A loop runs on this thread already.
+        TypeError: `watch_blocking` is no number.
+        ValueError: It is not above 0.
 
     Source:
         `tokio::runtime::Runtime`
@@ -85,6 +88,11 @@ class LoopRun:
                 "run was called where an event loop runs already",
                 "await the function there",
             )
+        if watch_blocking is not None and (
+            not is_at_least(watch_blocking, 0) or watch_blocking == 0
+        ):
+            # Now, for there is no loop yet that would have to be closed.
+            refuse("watch_blocking", watch_blocking, "above 0 seconds, or None")
         self._runner = Runner(
             debug=debug, loop_factory=lambda: make_loop(uvloop=uvloop)
         )

@@ -10,6 +10,7 @@ from asyncio import CancelledError, Task, TimerHandle
 from types import TracebackType
 from typing import Any, Self, final
 
+from sumida._core.arguments import check_moment, refuse
 from sumida._core.clock import call_at, now
 from sumida.errors import Elapsed, MisuseError
 from sumida.runtime._branches import TURN
@@ -73,11 +74,12 @@ class Timeout:
             deadline: In seconds of the loop's clock; None for none.
 
         Raises:
-            ValueError: `deadline` is not a number.
+            TypeError: `deadline` is no number.
+            ValueError: It is "not a number".
             MisuseError: It has passed already.
         """
-        if deadline is not None and math.isnan(deadline):
-            raise ValueError("deadline must be a number of seconds, not nan")
+        if deadline is not None:
+            check_moment("deadline", deadline)
         if self._is_expired:
             raise MisuseError(
                 f"{self!r} is rescheduled after it has expired", "do so before"
@@ -161,7 +163,8 @@ def timeout(seconds: float | None) -> Timeout:
         `Elapsed` when the block was late.
 
     Raises:
-        ValueError: `seconds` is negative or not a number.
+        TypeError: `seconds` is no number.
+        ValueError: It is negative, or "not a number".
 
     Cancel safety:
         Safe: a cancel from elsewhere goes through, also in the tick of the deadline.
@@ -172,8 +175,13 @@ def timeout(seconds: float | None) -> Timeout:
     started = now()
     if seconds is None:
         return Timeout(None, started)
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be 0 or more, or None, not {seconds}")
+    # `is_at_least`, written out: many requests have a deadline.
+    try:
+        is_fit = seconds >= 0
+    except TypeError:
+        is_fit = False
+    if not is_fit:
+        refuse("seconds", seconds, "0 or more, or None")
     return Timeout(started + seconds, started)
 
 
@@ -187,7 +195,8 @@ def timeout_at(deadline: float | None) -> Timeout:
         As `timeout`.
 
     Raises:
-        ValueError: `deadline` is not a number.
+        TypeError: `deadline` is no number.
+        ValueError: It is "not a number".
 
     Cancel safety:
         Safe: as `timeout`.
@@ -195,6 +204,6 @@ def timeout_at(deadline: float | None) -> Timeout:
     Source:
         `tokio::time::timeout_at`
     """
-    if deadline is not None and math.isnan(deadline):
-        raise ValueError("deadline must be a number of seconds, not nan")
+    if deadline is not None:
+        check_moment("deadline", deadline)
     return Timeout(deadline, now())

@@ -5,6 +5,7 @@ from asyncio import Future, TimerHandle
 from collections.abc import Generator
 from typing import Literal, final
 
+from sumida._core.arguments import check_moment, refuse
 from sumida._core.clock import call_at, now
 from sumida.errors import BusyError
 from sumida.operation import PENDING, Operation, Pending
@@ -57,10 +58,14 @@ class Sleep(Operation[None]):
             deadline: The moment, in seconds of the loop's clock.
 
         Raises:
-            ValueError: `deadline` is not a number.
+            TypeError: `deadline` is no number.
+            ValueError: It is "not a number".
         """
-        if math.isnan(deadline):
-            raise ValueError("deadline must be a number of seconds, not nan")
+        check_moment("deadline", deadline)
+        self._plan(deadline)
+
+    def _plan(self, deadline: float) -> None:
+        """Do as `reset`, with a moment that is known to be one."""
         self._deadline = deadline
         # A wait for ever has no timer yet.
         if self._future is not None:
@@ -142,7 +147,8 @@ def sleep(seconds: float) -> Sleep:
         An operation. It is never early, and late by no more than the loop is.
 
     Raises:
-        ValueError: `seconds` is negative or not a number.
+        TypeError: `seconds` is no number.
+        ValueError: It is negative, or "not a number".
 
     Cancel safety:
         Safe.
@@ -150,8 +156,13 @@ def sleep(seconds: float) -> Sleep:
     Source:
         `tokio::time::sleep`
     """
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+    # `is_at_least`, written out: many sleep in a loop.
+    try:
+        is_fit = seconds >= 0
+    except TypeError:
+        is_fit = False
+    if not is_fit:
+        refuse("seconds", seconds, "0 or more")
     return Sleep(now() + seconds, has_yielded=seconds > 0)
 
 
@@ -166,7 +177,8 @@ def sleep_until(deadline: float) -> Sleep:
         An operation.
 
     Raises:
-        ValueError: `deadline` is not a number.
+        TypeError: `deadline` is no number.
+        ValueError: It is "not a number".
 
     Cancel safety:
         Safe.
@@ -174,6 +186,5 @@ def sleep_until(deadline: float) -> Sleep:
     Source:
         `tokio::time::sleep_until`
     """
-    if math.isnan(deadline):
-        raise ValueError("deadline must be a number of seconds, not nan")
+    check_moment("deadline", deadline)
     return Sleep(deadline)

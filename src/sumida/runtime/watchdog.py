@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 from typing import Final, final
 
+from sumida._core.arguments import is_at_least, refuse
+
 __all__ = ("BlockedLoop", "LoopWatchdog", "log_blocked_loop")
 
 _logger: Final = logging.getLogger("sumida")
@@ -232,8 +234,8 @@ class LoopWatchdog:
         threshold: float = 0.1,
         report: Callable[[BlockedLoop], object] = log_blocked_loop,
     ) -> None:
-        if not threshold > 0:
-            raise ValueError(f"threshold must be above 0 seconds, not {threshold}")
+        if not is_at_least(threshold, 0) or threshold == 0:
+            refuse("threshold", threshold, "above 0 seconds")
         self._loop = loop
         self._threshold = threshold
         self._report = report
@@ -301,7 +303,8 @@ class LoopWatchdog:
             thread.join(1.0)
 
     def _watch(self, stopping: threading.Lock) -> None:
-        period = self._threshold / _LOOKS
+        # The interpreter refuses a wait of more than some centuries.
+        period = min(self._threshold / _LOOKS, threading.TIMEOUT_MAX)
         self._last_look = time.monotonic()
         self._last_processor_time = self._pulse.processor_time()
         while not stopping.acquire(timeout=period):

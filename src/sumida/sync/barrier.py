@@ -4,6 +4,7 @@ from asyncio import Future
 from dataclasses import dataclass
 from typing import Literal, final
 
+from sumida._core.arguments import check_count
 from sumida._core.waiters import WaiterQueue
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 
@@ -33,7 +34,8 @@ class Barrier:
         size: How many make a group; 0 is taken as 1, as in Tokio.
 
     Raises:
-        ValueError: `size` is negative.
+        TypeError: `size` is no int.
+        ValueError: It is negative.
 
     Source:
         `tokio::sync::Barrier`
@@ -42,9 +44,7 @@ class Barrier:
     __slots__ = ("_arrived", "_generation", "_size", "_waiters")
 
     def __init__(self, size: int) -> None:
-        if size < 0:
-            raise ValueError(f"size must be 0 or more, not {size}")
-        self._size = max(size, 1)
+        self._size = max(check_count("size", size), 1)
         self._arrived = 0
         self._generation = 0
         self._waiters = WaiterQueue()

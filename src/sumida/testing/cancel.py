@@ -169,14 +169,14 @@ async def _one(factory: Callable[[], World], at: int, order: Order) -> None:
         subject = _with_deadline(subject)
     task = asyncio.ensure_future(subject)
     if order is Order.BEFORE_START:
-        task.cancel()
+        was_asked = task.cancel()
     else:
         wakes = list(world.wakes())
         await turns(_SETTLE)
         for action in wakes[: at - 1]:
             await _do(action)
             await turns(_SETTLE)
-        await _strike(task, wakes[at - 1], order)
+        was_asked = await _strike(task, wakes[at - 1], order)
     await turns(_PATIENCE)
     where = f"cancel_everywhere: cancel at suspension {at}, {order.value}"
     if not task.done():
@@ -186,7 +186,7 @@ async def _one(factory: Callable[[], World], at: int, order: Order) -> None:
             await turns(1)
         raise AssertionError(f"{where}: the subject ignores it")
     outcome = _outcome(task, at, order)
-    if outcome.returned and not outcome.is_woken:
+    if outcome.returned and was_asked:
         raise AssertionError(f"{where}: the cancel was swallowed")
     await _check(world, outcome)
 
@@ -212,26 +212,29 @@ def _pass_after(deadline: asyncio.Timeout, turns_left: int) -> None:
 
 async def _strike(
     task: "asyncio.Future[object]", wake: Callable[[], object], order: Order
-) -> None:
-    """Cancel a parked subject, and wake it, in the given order."""
+) -> bool:
+    """Cancel a parked subject, and wake it, in the given order.
+
+    Returns:
+        Whether it has been asked to end: not if it had ended before the cancel.
+    """
     match order:
-        case Order.PARKED:
-            task.cancel()
-        case Order.TWICE:
-            task.cancel()
-            task.cancel()
         case Order.CANCEL_WAKE:
-            task.cancel()
+            was_asked = task.cancel()
             await _do(wake)
+            return was_asked
         case Order.WAKE_CANCEL:
             await _do(wake)
-            task.cancel()
         case Order.WAKE_TURN_CANCEL:
             await _do(wake)
             await turns(1)
+        case Order.TWICE:
             task.cancel()
+        case Order.TIMEOUT:
+            return True  # the deadline passes by itself
         case _:
-            pass  # the deadline passes by itself
+            pass
+    return task.cancel()
 
 
 async def cancel_everywhere(factory: Callable[[], World]) -> int:
@@ -245,6 +248,7 @@ async def cancel_everywhere(factory: Callable[[], World]) -> int:
         five or six for each suspension.
 
     Raises:
+        TypeError: `factory` cannot be called.
         AssertionError: A world's check failed, and a note says in which run; or the
             subject swallowed a cancel, ignored one, or is suspended more often than
             it has wake-ups.
@@ -252,6 +256,8 @@ async def cancel_everywhere(factory: Callable[[], World]) -> int:
     Cancel safety:
         Not safe: the run under way is left as it stands.
     """
+    if not callable(factory):
+        raise TypeError(f"factory must make a world when called, not be {factory!r}")
     suspensions = await _suspensions(factory)
     await _one(factory, 0, Order.BEFORE_START)
     runs = 2

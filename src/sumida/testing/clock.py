@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Executor
 from typing import TYPE_CHECKING, TypeVar, final
 
+from sumida._core.arguments import is_at_least, refuse
 from sumida.errors import MisuseError
 from sumida.operation import BUDGET, budget
 from sumida.runtime._race import turns
@@ -183,7 +184,8 @@ async def advance(seconds: float) -> None:
         seconds: By how much, 0 or more.
 
     Raises:
-        ValueError: `seconds` is negative.
+        TypeError: `seconds` is no number.
+        ValueError: It is negative, or "not a number".
         MisuseError: The loop's clock is not paused.
 
     Cancel safety:
@@ -195,8 +197,8 @@ async def advance(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     if not isinstance(loop, PausedLoop):
         raise MisuseError("advance() on a loop with a real clock", "use run_paused()")
-    if not seconds >= 0:
-        raise ValueError(f"seconds must be 0 or more, not {seconds}")
+    if not is_at_least(seconds, 0):
+        refuse("seconds", seconds, "0 or more")
     await asyncio.sleep(seconds)
     # Once more round, for those whose timer was due in the same moment.
     await asyncio.sleep(0)
@@ -216,12 +218,15 @@ def run_paused(main: Callable[..., Coroutine[object, object, T]], *args: object)
         What it returns.
 
     Raises:
+        TypeError: `main` cannot be called.
         MisuseError: Every task waits, no timer is set, and nobody outside comes
             within 30 seconds: a deadlock, with a line on each task.
 
     Source:
         `#[tokio::test(start_paused = true)]`
     """
+    if not callable(main):
+        raise TypeError(f"main must be an async function, not {main!r}; do not call it")
     budget.left = BUDGET
     turns.next = 0
     with asyncio.Runner(loop_factory=PausedLoop) as runner:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from sumida._core.arguments import check_count
+
 __all__ = ("turns",)
 
 
@@ -12,8 +14,12 @@ async def turns(count: int = 10) -> None:
         count: How many turns, 0 or more. A chain of n wake-ups needs n of them; the
             default is enough for most, and costs 30 microseconds.
 
+    Raises:
+        TypeError: `count` is no int.
+        ValueError: It is negative.
+
     Cancel safety:
         Safe.
     """
-    for _ in range(count):
+    for _ in range(check_count("count", count)):
         await asyncio.sleep(0)

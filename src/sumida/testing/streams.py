@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Self, final
 
+from sumida._core.arguments import check_count, is_at_least, refuse
+
 __all__ = ("Script", "ScriptReader", "ScriptWriter")
 
 
@@ -34,6 +36,10 @@ class Script:
         split: How what the peer sends is cut: None as it stands, 1 into single
             bytes, or an instance of `random.Random` at random places.
 
+    Raises:
+        TypeError: `split` is neither.
+        ValueError: It is less than 1.
+
     Source:
         `tokio_test::io::Builder`
     """
@@ -42,6 +48,8 @@ class Script:
 
     def __init__(self, split: int | random.Random | None = None) -> None:
         self._steps: deque[_Step] = deque()
+        if split is not None and not isinstance(split, random.Random):
+            check_count("split", split, least=1)
         self._split = split
         self._written = 0
 
@@ -101,11 +109,17 @@ class Script:
         """Let the peer do nothing for a while.
 
         Args:
-            seconds: How long, by the loop's clock.
+            seconds: How long, by the loop's clock, 0 or more.
 
         Returns:
             The script.
+
+        Raises:
+            TypeError: `seconds` is no number.
+            ValueError: It is negative, or "not a number".
         """
+        if not is_at_least(seconds, 0):
+            refuse("seconds", seconds, "0 or more")
         self._steps.append(_Step("wait", seconds=seconds))
         return self
 

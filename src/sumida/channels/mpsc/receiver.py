@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
+from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida._core.waiters import Waiter
@@ -243,13 +244,14 @@ class Receiver(QueuedOperation[T], Generic[T]):
             end of the channel.
 
         Raises:
-            ValueError: `limit` is negative.
+            TypeError: `limit` is no int.
+            ValueError: It is negative.
 
         Cancel safety:
             Safe: a cancelled call, or one that loses a `select`, has taken nothing.
         """
-        if limit < 0:
-            raise ValueError(f"limit must be 0 or more, not {limit}")
+        if type(limit) is not int or limit < 0:
+            check_count("limit", limit)
         many = self._spare
         if getrefcount(many) == UNSHARED and many is not None:
             many._limit = limit

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, final
 
+from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida.channels.mpsc._chan import Chan
@@ -93,7 +94,12 @@ class Sender(Generic[T]):
 
         Returns:
             Whether it does.
+
+        Raises:
+            TypeError: `other` is none.
         """
+        if not isinstance(other, Sender | WeakSender):
+            raise TypeError(f"other must be a sender of mpsc, not {other!r}")
         return self._chan is other._chan
 
     def send(self, item: T) -> Operation[None]:
@@ -229,12 +235,14 @@ class Sender(Generic[T]):
             An operation that gives the permits.
 
         Raises:
-            ValueError: The channel never has so many places.
+            TypeError: `places` is no int.
+            ValueError: It is negative, or the channel never has so many.
             Closed: As `reserve`.
 
         Cancel safety:
             Safe: the places go to the next in line.
         """
+        check_count("places", places)
         self._check_places(places)
         if not self._is_open:
             raise Closed("sender")
@@ -263,12 +271,12 @@ class Sender(Generic[T]):
             The permits.
 
         Raises:
-            ValueError: `places` is negative.
+            TypeError: `places` is no int.
+            ValueError: It is negative.
             Full: There are not so many, or never will be.
             Closed: As `reserve`.
         """
-        if places < 0:
-            raise ValueError(f"places must be 0 or more, not {places}")
+        check_count("places", places)
         self._hold_now(places)
         return Permits(self._chan, places)
 

@@ -70,7 +70,12 @@ class UnboundedSender(Generic[T]):
 
         Returns:
             Whether it does.
+
+        Raises:
+            TypeError: `other` is none.
         """
+        if not isinstance(other, UnboundedSender):
+            raise TypeError(f"other must be an unbounded sender, not {other!r}")
         return self._chan is other._chan
 
     def send(self, item: T) -> None:

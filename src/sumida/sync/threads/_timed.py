@@ -1,7 +1,8 @@
 """Timed waits on a plain lock, for the locks of this package."""
 
-import math
 from threading import TIMEOUT_MAX, Lock
+
+from sumida._core.arguments import is_at_least, refuse
 
 __all__ = ("acquire", "check_timeout")
 
@@ -13,10 +14,11 @@ def check_timeout(timeout: float | None) -> None:
         timeout: Seconds, at least 0; None for no limit.
 
     Raises:
-        ValueError: It is negative, or not a number.
+        TypeError: It is no number.
+        ValueError: It is negative, or "not a number".
     """
-    if timeout is not None and (timeout < 0 or math.isnan(timeout)):
-        raise ValueError(f"timeout must be at least 0 seconds, not {timeout!r}")
+    if timeout is not None and not is_at_least(timeout, 0):
+        refuse("timeout", timeout, "at least 0 seconds")
 
 
 def acquire(lock: Lock, timeout: float | None) -> bool:
