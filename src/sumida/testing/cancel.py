@@ -1,9 +1,12 @@
 """Cancel a coroutine at each of its suspensions, in each order with its wake-up.
 
-A waiting call is cancel-safe when a cancel, wherever it strikes, leaves either the
-whole effect, and its result returned, or none at all. `cancel_everywhere` tries every
-place and every order, each in a fresh world, and the world says whether anything was
-lost. Put it behind each "Cancel safety: Safe" of your own:
+A waiting call is cancel-safe when a cancel, wherever it strikes, leaves no effect at
+all; or comes too late, when the call has returned with the whole of it. A call that was
+cancelled before it ended and returns all the same has swallowed the cancel, which is
+a fault, however good its result: who cancelled it would wait for ever.
+`cancel_everywhere` tries every place and every order, each in a fresh world, and the
+world says whether anything was lost. Put it behind each "Cancel safety: Safe" of your
+own:
 
     >>> class Receiving:
     ...     def __init__(self):
