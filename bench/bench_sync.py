@@ -79,6 +79,14 @@ async def rwlock_alone() -> None:
             pass
 
 
+async def rwlock_alone_to_write() -> None:
+    """Lock a free read-write lock to write."""
+    lock = RwLock(0)
+    for _ in range(ALONE):
+        async with lock.write():
+            pass
+
+
 async def _many(work: Main) -> None:
     async with asyncio.TaskGroup() as group:
         for _ in range(TASKS):
@@ -133,13 +141,27 @@ async def asyncio_semaphore_contended() -> None:
     await _many(work)
 
 
+async def rwlock_contended() -> None:
+    """A hundred tasks read, and write every tenth time."""
+    table = RwLock(0)
+    entries = [table.read] * 9 + [table.write]
+
+    async def work() -> None:
+        for _ in range(TURNS // len(entries)):
+            for enter in entries:
+                async with enter():
+                    await asyncio.sleep(0)
+
+    await _many(work)
+
+
 def rows() -> list[Row]:
     """Measure all cases.
 
     Returns:
         The rows of the table.
     """
-    mutex, lock, nothing, semaphore, theirs, rwlock = best_of(
+    mutex, lock, nothing, semaphore, theirs, reader, writer = best_of(
         [
             mutex_alone,
             asyncio_lock_alone,
@@ -147,15 +169,17 @@ def rows() -> list[Row]:
             semaphore_alone,
             asyncio_semaphore_alone,
             rwlock_alone,
+            rwlock_alone_to_write,
         ],
         ALONE,
     )
-    busy_mutex, busy_lock, busy_semaphore, busy_theirs = best_of(
+    busy_mutex, busy_lock, busy_semaphore, busy_theirs, busy_rwlock = best_of(
         [
             mutex_contended,
             asyncio_lock_contended,
             semaphore_contended,
             asyncio_semaphore_contended,
+            rwlock_contended,
         ],
         TASKS * TURNS,
         rounds=9,
@@ -164,13 +188,21 @@ def rows() -> list[Row]:
         Row("Mutex, free", mutex, "asyncio.Lock", lock, floor=1),
         Row("Mutex, free", mutex, "an empty async with", nothing),
         Row("Semaphore, free", semaphore, "asyncio.Semaphore", theirs, floor=1),
-        Row("RwLock.read, free", rwlock, "asyncio.Lock", lock),
+        Row("RwLock.read, free", reader, "asyncio.Lock", lock, floor=1),
+        Row("RwLock.write, free", writer, "asyncio.Lock", lock),
         Row("Mutex, 100 tasks", busy_mutex, "asyncio.Lock", busy_lock, floor=1),
         Row(
             "Semaphore, 100 tasks",
             busy_semaphore,
             "asyncio.Semaphore",
             busy_theirs,
+            floor=1,
+        ),
+        Row(
+            "RwLock, 100 tasks that read 9 times of 10",
+            busy_rwlock,
+            "asyncio.Lock",
+            busy_lock,
             floor=1,
         ),
     ]

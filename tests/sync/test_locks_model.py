@@ -2,12 +2,13 @@
 
 A lock is a number of permits handed out in order: a `Mutex` has one, a reader of an
 `RwLock` takes one of several and a writer all of them. Each rule does one thing and
-lets the loop run until nobody moves; then the model says who holds and who waits.
+lets the loop run until nobody moves; then the model says who holds and who waits. Half
+of those who want a lock await it, and half enter it in a block of a task of their own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -34,10 +35,21 @@ GUARDS = (MutexGuard, RwLockReadGuard, RwLockWriteGuard, SemaphorePermit)
 
 @dataclass(eq=False)
 class Waiting:
-    """Somebody who waits for permits."""
+    """Somebody who waits for permits, and keeps them in a block until `gate` opens."""
 
-    task: asyncio.Task[object]
     need: int
+    gate: asyncio.Event | None
+    got: list[Guard] = field(default_factory=list)
+    task: asyncio.Task[object] = field(init=False)
+
+    async def take(self, operation: Guard) -> None:
+        """Await the operation, or enter it."""
+        if self.gate is None:
+            self.got.append(await operation)
+            return
+        async with operation as guard:
+            self.got.append(guard)
+            await self.gate.wait()
 
 
 @dataclass(eq=False)
@@ -46,6 +58,22 @@ class Holding:
 
     guard: Guard
     need: int
+    gate: asyncio.Event | None = None
+
+    def leave(self) -> None:
+        """Let go by leaving the block, of its own or around what was awaited."""
+        if self.gate is not None:
+            self.gate.set()
+            return
+        with self.guard:
+            pass
+
+    def release(self) -> None:
+        """Let go by hand, twice, and leave the block then: that does nothing."""
+        self.guard.release()
+        self.guard.release()
+        if self.gate is not None:
+            self.gate.set()
 
 
 class LockMachine(Machine):
@@ -58,9 +86,10 @@ class LockMachine(Machine):
         super().__init__()
         self.waiting: list[Waiting] = []
         self.holding: list[Holding] = []
+        self.blocks: list[Waiting] = []
         self.is_closed = False
 
-    def acquire_operation(self, need: int) -> Awaitable[Guard]:
+    def acquire_operation(self, need: int) -> Guard:
         """Make the operation that waits for permits."""
         raise NotImplementedError
 
@@ -77,28 +106,35 @@ class LockMachine(Machine):
         """Serve those who wait, in order, as long as there is enough."""
         while self.waiting and self.waiting[0].need <= self.loose:
             waiting = self.waiting.pop(0)
-            assert waiting.task.done(), waiting
-            self.hold(waiting.task.result(), waiting.need)
+            self.serve(waiting)
 
-    def hold(self, guard: object, need: int) -> None:
+    def serve(self, waiting: Waiting) -> None:
+        """Note that one who wanted permits has them."""
+        assert waiting.got, waiting
+        self.hold(waiting.got[0], waiting.need, waiting.gate)
+
+    def hold(self, guard: object, need: int, gate: asyncio.Event | None = None) -> None:
         """Note a new holder."""
         assert isinstance(guard, GUARDS)
         assert guard.is_held
-        self.holding.append(Holding(guard, need))
+        self.holding.append(Holding(guard, need, gate))
 
-    @rule(data=st.data())
-    def acquire(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), is_block=st.booleans())
+    def acquire(self, data: st.DataObject, *, is_block: bool) -> None:
         """Ask for permits, waiting."""
         need = data.draw(st.sampled_from(self.needs))
-        task = self.act(self.acquire_operation(need))
+        waiting = Waiting(need, asyncio.Event() if is_block else None)
+        waiting.task = self.act(waiting.take(self.acquire_operation(need)))
+        if is_block:
+            self.blocks.append(waiting)
         if self.is_closed:
-            assert isinstance(task.exception(), Closed)
+            assert isinstance(waiting.task.exception(), Closed)
             return
         if not need:
             # Nothing passes nobody, as in Tokio.
-            self.hold(task.result(), need)
+            self.serve(waiting)
             return
-        self.waiting.append(Waiting(task, need))
+        self.waiting.append(waiting)
         if len(self.waiting) == 1:
             self.advance()
 
@@ -124,12 +160,7 @@ class LockMachine(Machine):
     def release(self, which: int) -> None:
         """Release, twice: the second time does nothing."""
         holding = self.holding.pop(which % len(self.holding))
-
-        def release() -> None:
-            holding.guard.release()
-            holding.guard.release()
-
-        self.now(release)
+        self.now(holding.release)
         assert not holding.guard.is_held
         self.advance()
 
@@ -152,7 +183,7 @@ class LockMachine(Machine):
         holding = self.holding.pop(which % len(self.holding))
         waiting = self.waiting[victim % len(self.waiting)]
         steps: list[Callable[[], object]] = [
-            holding.guard.release,
+            holding.release,
             waiting.task.cancel,
         ]
         if swap:
@@ -165,20 +196,16 @@ class LockMachine(Machine):
     @precondition(lambda self: self.holding)
     @rule(which=st.integers(0, 9))
     def drop(self, which: int) -> None:
-        """Release by leaving the block of a guard that was awaited."""
+        """Release by leaving the block."""
         holding = self.holding.pop(which % len(self.holding))
-
-        def leave() -> None:
-            with holding.guard:
-                pass
-
-        self.now(leave)
+        self.now(holding.leave)
+        assert not holding.guard.is_held
         self.advance()
 
     @invariant()
     def those_who_wait_have_reason_to(self) -> None:
         """Nobody waits while there is enough for the first; nobody has too much."""
-        assert all(not waiting.task.done() for waiting in self.waiting)
+        assert not any(waiting.task.done() or waiting.got for waiting in self.waiting)
         if self.waiting:
             assert self.waiting[0].need > self.loose
         assert all(holding.guard.is_held for holding in self.holding)
@@ -187,8 +214,10 @@ class LockMachine(Machine):
         """Cancel all who wait; what was held can be taken again."""
         self.now(
             *[waiting.task.cancel for waiting in self.waiting],
-            *[holding.guard.release for holding in self.holding],
+            *[holding.release for holding in self.holding],
+            *[block.gate.set for block in self.blocks if block.gate is not None],
         )
+        assert all(block.task.done() for block in self.blocks)
         self.waiting.clear()
         self.holding.clear()
         if hasattr(self, "total"):
@@ -208,7 +237,7 @@ class MutexMachine(LockMachine):
         self.mutex = Mutex(0)
         self.total, self.needs = 1, (1,)
 
-    def acquire_operation(self, need: int) -> Awaitable[Guard]:
+    def acquire_operation(self, need: int) -> Guard:
         """Make the operation that waits for the lock."""
         assert need == 1
         return self.mutex.lock()
@@ -244,7 +273,7 @@ class RwLockMachine(LockMachine):
         self.lock = RwLock(0, max_readers=self.READERS)
         self.total, self.needs = self.READERS, (1, self.READERS)
 
-    def acquire_operation(self, need: int) -> Awaitable[Guard]:
+    def acquire_operation(self, need: int) -> Guard:
         """Make the operation of a reader or a writer."""
         return self.lock.read() if need == 1 else self.lock.write()
 
@@ -281,7 +310,7 @@ class SemaphoreMachine(LockMachine):
         self.semaphore = Semaphore(3)
         self.total, self.needs = 3, (0, 1, 2, 3, 5)
 
-    def acquire_operation(self, need: int) -> Awaitable[Guard]:
+    def acquire_operation(self, need: int) -> Guard:
         """Make the operation that waits for permits."""
         return self.semaphore.acquire(need)
 

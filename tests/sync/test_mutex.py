@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from sumida.errors import MisuseError, ReleasedError, WouldBlock, WrongLoopError
+from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.sync import Mutex, MutexGuard
 from sumida.testing import cancel_everywhere, turns
 from tests.support import Run
@@ -93,25 +93,6 @@ def test_a_guard_can_be_awaited_and_used_again(run: Run) -> None:
     assert run(main) == [False, True, False]
 
 
-def test_two_uses_at_once_have_two_guards(run: Run) -> None:
-    """The guard that is kept for the next use is never one that somebody has."""
-
-    async def main() -> bool:
-        state = Mutex(0)
-        one, two = state.lock(), state.lock()
-        assert one is not two
-        async with state.lock() as held:
-            waiting = asyncio.ensure_future(two)
-            await turns()
-            assert not waiting.done()
-            assert held is not one
-        (await waiting).release()
-        with await one:
-            return state.is_locked
-
-    assert run(main)
-
-
 def test_an_error_gives_the_lock_back(run: Run) -> None:
     """There is no poisoning."""
 
@@ -146,46 +127,3 @@ def world() -> TwoWaiters:
 def test_a_cancelled_lock_is_passed_on(run: Run) -> None:
     """Wherever it strikes, the next in line has it."""
     assert run(cancel_everywhere, world) == 8
-
-
-def test_a_guard_that_is_kept_is_not_lent(run: Run) -> None:
-    """Who keeps a guard after its block finds it released, whoever locks next."""
-
-    async def main() -> bool:
-        mutex = Mutex(0)
-        async with mutex.lock() as kept:
-            pass
-        async with mutex.lock() as other:
-            with pytest.raises(ReleasedError):
-                _ = kept.value
-            return kept is not other
-
-    assert run(main)
-
-
-def test_a_line_of_another_loop_is_refused() -> None:
-    """Whoever would stand in it gets an error at once; the line is as it was."""
-    mutex = Mutex(0)
-    held = mutex.try_lock()
-
-    async def take() -> str:
-        async with mutex.lock():
-            return "taken"
-
-    async def begin() -> "asyncio.Task[str]":
-        waiting = asyncio.ensure_future(take())
-        await turns()
-        return waiting
-
-    async def end(waiting: "asyncio.Task[str]") -> str:
-        held.release()
-        return await waiting
-
-    with asyncio.Runner() as first, asyncio.Runner() as second:
-        waiting = first.run(begin())
-        with pytest.raises(WrongLoopError):
-            second.run(take())
-        with pytest.raises(WrongLoopError):
-            second.run(end(waiting))
-        assert first.run(end(waiting)) == "taken"
-        assert second.run(take()) == "taken"

@@ -1,12 +1,15 @@
 """The read-write lock: readers share, writers do not, and nobody starves."""
 
 import asyncio
+from typing import assert_type
 
 import pytest
 
+from sumida import select
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
-from sumida.sync import RwLock, RwLockWriteGuard
+from sumida.sync import RwLock, RwLockReadGuard, RwLockWriteGuard
 from sumida.testing import cancel_everywhere, turns
+from tests.core.support import started
 from tests.support import Run
 from tests.sync.worlds import TwoWaiters
 
@@ -121,6 +124,61 @@ def test_misuse_is_refused(run: Run) -> None:
     assert run(main) == ["<RwLock 0>", "<RwLock 1 reading, 0 waiting>"]
     with pytest.raises(ValueError, match="not 0"):
         RwLock(0, max_readers=0)
+
+
+def test_who_is_in_a_block_counts(run: Run) -> None:
+    """For those who try, and for those who wait."""
+
+    async def main() -> list[str]:
+        table = RwLock(0)
+        seen = []
+        async with table.read():
+            seen.append(repr(table))
+            with pytest.raises(WouldBlock):
+                table.try_write()
+            async with table.read():
+                seen.append(repr(table))
+            with table.try_read():
+                waiting = await started(table.write())
+                seen.append(repr(table))
+        with await waiting:
+            seen.append(repr(table))
+        async with table.write() as writer:
+            seen.append(repr(table))
+            with pytest.raises(WouldBlock):
+                table.try_read()
+            writer.downgrade().release()
+        return [*seen, repr(table)]
+
+    assert run(main) == [
+        "<RwLock 1 reading, 0 waiting>",
+        "<RwLock 2 reading, 0 waiting>",
+        "<RwLock taken or promised, 1 waiting>",
+        "<RwLock taken or promised, 0 waiting>",
+        "<RwLock taken or promised, 0 waiting>",
+        "<RwLock 0>",
+    ]
+
+
+def test_types_are_told(run: Run) -> None:
+    """By `await`, `async with`, `select` and a downgrade."""
+
+    async def main() -> None:
+        table = RwLock("x")
+        async with table.read() as reader:
+            assert_type(reader, RwLockReadGuard[str])
+            assert_type(reader.value, str)
+        with await table.write() as writer:
+            assert_type(writer, RwLockWriteGuard[str])
+            assert_type(writer.downgrade(), RwLockReadGuard[str]).release()
+        first = await select(table.write(), table.read())
+        if first[0] == 0:
+            assert_type(first[1], RwLockWriteGuard[str])
+        else:
+            assert_type(first[1], RwLockReadGuard[str])
+        first[1].release()
+
+    run(main)
 
 
 def world() -> TwoWaiters:

@@ -11,7 +11,6 @@ from sumida.errors import (
     MisuseError,
     NoPermits,
     ReleasedError,
-    WrongLoopError,
 )
 from sumida.sync import Semaphore, SemaphorePermit
 from sumida.testing import cancel_everywhere, turns
@@ -215,29 +214,66 @@ def test_a_dropped_wait_for_many_leaves_nothing_to_the_next(run: Run) -> None:
     assert run(main) == [1, 1, 1]
 
 
-def test_a_line_of_another_loop_is_refused() -> None:
-    """Whoever would stand in it gets an error at once; the line is as it was."""
-    semaphore = Semaphore(1)
-    held = semaphore.try_acquire()
+def test_what_is_held_in_a_block_counts(run: Run) -> None:
+    """By whatever it is asked for, and with others beside it."""
 
-    async def take() -> str:
-        async with semaphore.acquire():
-            return "taken"
+    async def main() -> list[object]:
+        slots = Semaphore(5)
+        seen: list[object] = []
+        async with slots.acquire(2):
+            seen += [slots.available_permits, repr(slots)]
+            with pytest.raises(NoPermits, match="3"):
+                slots.try_acquire(4)
+            async with slots.acquire(2):
+                seen += [slots.available_permits, slots.forget_permits(9)]
+                waiting = await started(_take(slots, 2))
+                assert not waiting.done()
+            await waiting
+            slots.add_permits(3)
+        return [*seen, slots.available_permits]
 
-    async def begin() -> "asyncio.Task[str]":
-        waiting = asyncio.ensure_future(take())
-        await turns()
-        return waiting
+    assert run(main) == [3, "<Semaphore 3 free, 0 waiting>", 1, 1, 7]
 
-    async def end(waiting: "asyncio.Task[str]") -> str:
-        held.release()
-        return await waiting
 
-    with asyncio.Runner() as first, asyncio.Runner() as second:
-        waiting = first.run(begin())
-        with pytest.raises(WrongLoopError):
-            second.run(take())
-        with pytest.raises(WrongLoopError):
-            second.run(end(waiting))
-        assert first.run(end(waiting)) == "taken"
-        assert second.run(take()) == "taken"
+def test_what_is_held_in_a_block_can_change(run: Run) -> None:
+    """The block gives back what is left of it."""
+
+    async def main() -> list[int]:
+        slots = Semaphore(5)
+        async with slots.acquire(3) as permit:
+            part = permit.split(1)
+            assert part is not None
+            seen = [permit.num_permits, slots.available_permits]
+        seen.append(slots.available_permits)
+        async with slots.acquire(1) as permit:
+            permit.merge(part)
+            seen.append(permit.num_permits)
+        seen.append(slots.available_permits)
+        async with slots.acquire(2) as permit:
+            permit.forget()
+        return [*seen, slots.available_permits]
+
+    assert run(main) == [2, 2, 4, 2, 5, 3]
+
+
+def test_a_close_finds_one_inside(run: Run) -> None:
+    """Who is inside leaves as ever; nobody comes after."""
+
+    async def main() -> list[int]:
+        slots = Semaphore(2)
+        async with slots.acquire():
+            slots.close()
+            seen = [slots.available_permits]
+            with pytest.raises(Closed):
+                await _take(slots, 1)
+        slots.close()
+        with pytest.raises(Closed):
+            await _take(slots, 1)
+        return [*seen, slots.available_permits]
+
+    assert run(main) == [1, 2]
+
+
+async def _take(slots: Semaphore, permits: int) -> None:
+    async with slots.acquire(permits):
+        await turns(1)

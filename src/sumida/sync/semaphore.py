@@ -4,27 +4,14 @@ For a limit on connections, requests, open files. A `Mutex` is for one value tha
 task may touch at a time.
 """
 
-from asyncio import Future, get_running_loop
-from collections.abc import Awaitable, Generator
 from sys import getrefcount
-from types import TracebackType, coroutine
-from typing import Literal, Self, cast, final
-from weakref import ref
+from typing import final
 
-from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import Net
-from sumida._core.waiters import Waiter, WaiterQueue
-from sumida.errors import Closed, MisuseError, NoPermits, ReleasedError
-from sumida.operation import (
-    BUDGET,
-    DONE_AWAITABLE,
-    PENDING,
-    UNSHARED,
-    Pending,
-    QueuedOperation,
-    budget,
-)
+from sumida.errors import MisuseError, NoPermits
+from sumida.operation import PENDING, UNSHARED
+from sumida.sync._permits import Holder, Permits
 
 __all__ = ("Semaphore", "SemaphorePermit")
 
@@ -38,37 +25,14 @@ def _check(name: str, value: int) -> int:
 
 
 @final
-class _State:
-    """What a semaphore and its permits share; a permit does not know the semaphore."""
+class _State(Permits):
+    """What a semaphore and its permits share."""
 
-    __slots__ = ("free", "is_closed", "semaphore", "waiters")
-
-    def __init__(self, semaphore: "Semaphore", permits: int) -> None:
-        self.semaphore = ref(semaphore)
-        self.free = permits
-        self.is_closed = False
-        self.waiters = WaiterQueue(in_batches=True)
+    __slots__ = ()
 
     def __repr__(self) -> str:
         closed = ", closed" if self.is_closed else ""
-        return f"<Semaphore {self.free} free, {len(self.waiters)} waiting{closed}>"
-
-    def drop_spare(self, permit: "SemaphorePermit") -> None:
-        """Let the spare holder go, if it is `permit`."""
-        semaphore = self.semaphore()
-        if semaphore is not None and semaphore._spare is permit:
-            semaphore._spare = None  # type: ignore[assignment]  # as there
-
-    def give(self, permits: int) -> None:
-        """Hand permits to those who wait, and keep what nobody wants."""
-        if self.waiters.head is not None:
-            permits = self.waiters.assign(permits)
-        self.free += permits
-
-    def absorb(self) -> None:
-        """Hand what is free to those who wait; called when one joined."""
-        free, self.free = self.free, 0
-        self.free = self.waiters.assign(free)
+        return f"<Semaphore {self.left} free, {len(self.waiters)} waiting{closed}>"
 
 
 @final
@@ -102,7 +66,7 @@ class Semaphore:
     @property
     def available_permits(self) -> int:
         """Permits that nobody has, and nobody waits for."""
-        return self._state.free
+        return self._state.left
 
     @property
     def is_closed(self) -> bool:
@@ -155,7 +119,7 @@ class Semaphore:
         _check("permits", permits)
         permit = SemaphorePermit(self._state, permits)
         if permit.poll() is PENDING:
-            raise NoPermits(permits, self._state.free)
+            raise NoPermits(permits, self._state.left)
         return permit
 
     def blocking_acquire(self, permits: int = 1) -> "SemaphorePermit":
@@ -203,7 +167,7 @@ class Semaphore:
             TypeError: `permits` is no int.
             ValueError: `permits` is negative.
         """
-        removed = min(_check("permits", permits), self._state.free)
+        removed = min(_check("permits", permits), self._state.left)
         self._state.free -= removed
         return removed
 
@@ -213,13 +177,19 @@ class Semaphore:
         Raises:
             WrongLoopError: Tasks of another loop wait.
         """
-        self._state.waiters.check_loop()
-        self._state.is_closed = True
-        self._state.waiters.wake_all()
+        self._state.close()
+
+    def _put_spare(self, holder: object) -> None:
+        assert isinstance(holder, SemaphorePermit)
+        self._spare = holder
+
+    def _drop_spare(self, holder: object) -> None:
+        if holder is self._spare:
+            self._spare = None  # type: ignore[assignment]  # as above
 
 
 @final
-class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
+class SemaphorePermit(Holder["SemaphorePermit", _State]):
     """Permits of a semaphore, or the wait for them; made by `acquire`.
 
     Await it, or enter it with `async with`; it then holds the permits until it is
@@ -229,111 +199,16 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         `tokio::sync::SemaphorePermit`
     """
 
-    __slots__ = ("_hold", "_kept", "_permits", "_state")
-
-    def __init__(self, state: _State, permits: int) -> None:
-        self._waiters = state.waiters
-        self._waiter = None
-        self._state = state
-        self._permits = permits
-        # While it holds them: the net below one that was awaited; the loop on which it
-        # was waited for by `async with`; True if it did not have to wait there.
-        self._hold: object = None
-        # Its waiter, while it does not wait: to be used again.
-        self._kept: Waiter | None = None
+    __slots__ = ()
 
     def __repr__(self) -> str:
         state = "held" if self.is_held else "waiting" if self.is_armed else "idle"
         return f"<SemaphorePermit {self._permits} {state} of {self._state!r}>"
 
     @property
-    def needed(self) -> int:
-        """How many permits it waits for."""
-        return self._permits
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the permits are held."""
-        return self._hold is not None
-
-    @property
     def num_permits(self) -> int:
         """How many permits are held."""
         return self._permits if self.is_held else 0
-
-    def poll(self) -> "SemaphorePermit | Literal[Pending.PENDING]":
-        """Take the permits if there are enough; see `Operation.poll`.
-
-        Returns:
-            Itself, holding them, or `PENDING`.
-
-        Raises:
-            MisuseError: It holds them already.
-            Closed: The semaphore is closed.
-        """
-        state = self._state
-        if self.is_held:
-            raise MisuseError(f"{self!r} is awaited while held", "release it first")
-        if state.is_closed:
-            raise Closed("semaphore")
-        if self._waiter is None or not self.take_grant():
-            if self._permits > state.free:
-                return PENDING
-            state.free -= self._permits
-            self.forget_place()
-        # It must be seen when this one is dropped.
-        state.drop_spare(self)
-        self._hang_net()
-        if hooks.observer is not None:
-            hooks.observer.acquired(state, self)
-        return self
-
-    def _hang_net(self) -> None:
-        state, permits = self._state, self._permits
-        self._let_go()
-        self._hold = Net(
-            f"a SemaphorePermit of {permits}",
-            self._waiters,
-            lambda: state.give(permits),
-        )
-
-    def _let_go(self) -> None:
-        hold, self._hold = self._hold, None
-        if isinstance(hold, Net):
-            hold.clear()
-
-    def arm(self, future: Future[object]) -> object:
-        """Join those who wait for permits; see `Operation.arm`."""
-        waiter = self._waiter
-        if waiter is None:
-            waiter = self._waiter = self._waiters.new_waiter(self._permits)
-        self._waiters.join(waiter, future, self)
-        if self._state.free:
-            self._state.absorb()
-        return waiter
-
-    def disarm(self) -> None:
-        """Leave those who wait for permits; see `Operation.disarm`."""
-        QueuedOperation.disarm(self)
-        # It keeps its place in the line, for whoever keeps it.
-        self._state.drop_spare(self)
-
-    def give_back(self, granted: int) -> None:
-        """Pass the permits on."""
-        self._state.give(granted)
-
-    def release(self) -> None:
-        """Give the permits back; does nothing the second time.
-
-        Raises:
-            WrongLoopError: Tasks of another loop wait for them.
-        """
-        if self.is_held:
-            state = self._state
-            state.give(self._permits)
-            self._let_go()
-            if hooks.observer is not None:
-                hooks.observer.released(state, self)
 
     def forget(self) -> None:
         """Keep the permits for good: nobody gets them back.
@@ -362,10 +237,9 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         self._check_held("split")
         if permits > self._permits:
             return None
+        self._resize(self._permits - permits)
         other = SemaphorePermit(self._state, permits)
         other._hang_net()
-        self._permits -= permits
-        self._hang_net()
         return other
 
     def merge(self, other: "SemaphorePermit") -> None:
@@ -386,112 +260,12 @@ class SemaphorePermit(QueuedOperation["SemaphorePermit"]):
         self._check_held("merge")
         other._check_held("merge")
         other._let_go()
-        self._permits += other._permits
-        self._hang_net()
+        self._resize(self._permits + other._permits)
 
-    def _check_held(self, what: str) -> None:
-        if not self.is_held:
-            raise ReleasedError(f"{what} of {self!r}", "do so while it is held")
-
-    @coroutine
-    def __aenter__(self) -> Generator[object, None, "SemaphorePermit"]:  # noqa: C901
-        # The same as to await it, with nothing called that need not be; and no net,
-        # for `__aexit__` is sure to come.
-        state = self._state
-        if (
-            self._waiter is not None
-            or self._hold is not None
-            or state.is_closed
-            or hooks.observer is not None
-        ):
-            return (yield from self.__await__())
-        free = state.free - self._permits
-        if free >= 0:
-            left = budget.left - 1
-            if left:
-                budget.left = left
-                state.free = free
-                self._hold = True
-                return self
-            # Only who need not wait yields: who must takes its place at once.
-            budget.left = BUDGET
-            yield None
-            again = cast("Generator[object, None, SemaphorePermit]", self.__aenter__())
-            return (yield from again)
-        waiters = self._waiters
-        # To ask for the running loop is a system call on CPython 3.11.
-        loop = waiters.loop if waiters.head is not None else None
-        if loop is None:
-            loop = get_running_loop()
-        waiter = self._kept
-        if waiter is None:
-            waiter = Waiter()
-        else:
-            self._kept = None
-        waiter.needed = self._permits
-        self._waiter = waiter
-        waiter.sleep_on(loop)
-        waiters.join(waiter, waiter, self)
-        if state.free:
-            state.absorb()
-        try:
-            if not waiter.is_awake:
-                yield waiter
-        except BaseException as error:
-            self.disarm()
-            if type(error) is RuntimeError and get_running_loop() is not loop:
-                # The task refused the waiter: those in line are of another loop.
-                waiters.check_loop()
-                return (yield from self.__await__())
-            raise
-        if self._state.is_closed:
-            self.disarm()
-            raise Closed("semaphore")
-        # Nothing but permits, or the end, wakes one that waits for them.
-        assert waiter.granted
-        waiter.ticket = waiter.granted = 0
-        waiter.future = self._waiter = None
-        self._kept = waiter
-        self._hold = loop
-        return self
-
-    def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> Awaitable[None]:
-        state = self._state
-        waiters = self._waiters
-        permits = self._permits
-        hold = self._hold
-        if hold is True:
-            if waiters.head is None:
-                state.free += permits
-                self._hold = None
-                return DONE_AWAITABLE
-            permits = waiters.assign(permits)
-        elif hold is not None and hold is waiters.loop:
-            permits = waiters.assign_here(permits)
-        else:
-            self.release()
-            return DONE_AWAITABLE
-        state.free += permits
-        self._hold = None
-        semaphore = state.semaphore()
-        if semaphore is not None:
-            # Soon nobody knows of it: the next `acquire` of this task takes it.
-            semaphore._spare = self
-        return DONE_AWAITABLE
-
-    def __enter__(self) -> Self:
-        self._check_held("with")
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
+    def _resize(self, permits: int) -> None:
+        is_netted = isinstance(self._hold, Net)
+        if is_netted:
+            self._let_go()
+        self._permits = permits
+        if is_netted:
+            self._hang_net()

@@ -1,0 +1,228 @@
+"""What all locks do alike when they are entered: by one, once, and never lent twice."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from sumida.errors import BusyError, MisuseError, ReleasedError, WrongLoopError
+from sumida.operation import BUDGET, UNSHARED, budget
+from sumida.sync import (
+    Mutex,
+    MutexGuard,
+    RwLock,
+    RwLockReadGuard,
+    RwLockWriteGuard,
+    Semaphore,
+    SemaphorePermit,
+)
+from tests.core.support import TurnCounter, cancelled, turns
+from tests.support import Run
+
+Guard = MutexGuard[int] | SemaphorePermit | RwLockReadGuard[int] | RwLockWriteGuard[int]
+Enter = Callable[[], Guard]
+
+LOCKS: list[Callable[[], Enter]] = [
+    lambda: Mutex(0).lock,
+    lambda: Semaphore(1).acquire,
+    lambda: RwLock(0, max_readers=1).read,
+    lambda: RwLock(0).write,
+]
+"""Each is for one at a time."""
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_others_run_once_in_a_budget(run: Run, make: Callable[[], Enter]) -> None:
+    """Where a lock is entered again and again, and never waited for."""
+
+    async def main() -> int:
+        enter = make()
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
+        for _ in range(BUDGET * 4):
+            async with enter():
+                pass
+        seen = turned.count
+        await cancelled(counting)
+        return seen
+
+    assert run(main) in {4, 5}
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_cancel_at_the_end_of_the_budget_takes_nothing(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """The lock is as free as before."""
+
+    async def main() -> str:
+        enter = make()
+        assert await cancelled(await _yielding(enter()))
+        return await _enter(enter())
+
+    assert run(main) == "inside"
+
+
+def test_who_yields_waits_for_one_who_came_meanwhile(run: Run) -> None:
+    """And a guard with which another has come is refused."""
+
+    async def main() -> list[str]:
+        mutex = Mutex(0)
+        order: list[str] = []
+
+        async def take(name: str) -> None:
+            async with mutex.lock():
+                order.append(f"{name} in")
+                await turns(2)
+                order.append(f"{name} out")
+
+        budget.left = 1
+        tasks = [asyncio.create_task(take(name)) for name in ("first", "second")]
+        await asyncio.wait(tasks)
+
+        guard = mutex.lock()
+        yielding = await _yielding(guard)
+        async with guard:
+            with pytest.raises(MisuseError):
+                await yielding
+        return order
+
+    assert run(main) == ["second in", "second out", "first in", "first out"]
+
+
+@pytest.mark.skipif(UNSHARED < 0, reason="no count can be trusted on this build")
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_that_nobody_kept_is_used_again(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """Also after a wait, and beside others that are held."""
+
+    async def main() -> bool:
+        enter = make()
+        async with enter() as guard:
+            first = id(guard)
+        del guard
+        # The first is alive where it is kept, so no other can have its place.
+        async with enter() as guard:
+            again = id(guard)
+            waiting = asyncio.create_task(_twice(enter))
+            await turns()
+        del guard
+        ids = await waiting
+        return first == again and len(set(ids)) == 1
+
+    assert run(main)
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_that_somebody_has_is_not_lent(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """Not one that waits to be awaited, nor one that is kept after its block."""
+
+    async def main() -> None:
+        enter = make()
+        idle, other = enter(), enter()
+        assert idle is not other
+        async with enter() as kept:
+            pass
+        async with enter() as held:
+            assert held not in (idle, other, kept)
+            assert [guard.is_held for guard in (idle, other, kept)] == [False] * 3
+        async with idle:
+            assert not held.is_held
+            assert idle.is_held
+
+    run(main)
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_is_entered_by_one(run: Run, make: Callable[[], Enter]) -> None:
+    """While it is held, or waits, the second is refused, and takes nothing."""
+
+    async def main() -> list[str]:
+        enter = make()
+        async with enter() as guard:
+            with pytest.raises(MisuseError, match="while held"):
+                await _enter(guard)
+            assert guard.is_held
+            awaited = enter()
+            first = asyncio.create_task(_enter(awaited))
+            await turns()
+            with pytest.raises(BusyError):
+                await _enter(awaited)
+        return [await first, await _enter(awaited), await _enter(enter())]
+
+    assert run(main) == ["inside"] * 3
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_is_released_once(run: Run, make: Callable[[], Enter]) -> None:
+    """Inside of its block, and not again where that ends."""
+
+    async def main() -> None:
+        enter = make()
+        async with enter() as guard:
+            guard.release()
+            with pytest.raises(ReleasedError), guard:
+                pass
+            taken = await enter()
+            assert not guard.is_held
+        assert taken.is_held
+        taken.release()
+
+    run(main)
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_line_of_another_loop_is_refused(make: Callable[[], Enter]) -> None:
+    """Whoever would stand in it gets an error at once; the line is as it was."""
+    enter = make()
+    held: list[Guard] = []
+
+    async def begin() -> asyncio.Task[str]:
+        held.append(await enter())
+        waiting = asyncio.create_task(_enter(enter()))
+        await turns()
+        return waiting
+
+    async def end(waiting: asyncio.Task[str]) -> str:
+        held[0].release()
+        return await waiting
+
+    async def take() -> str:
+        return await _enter(enter())
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.run(begin())
+        with pytest.raises(WrongLoopError):
+            second.run(take())
+        with pytest.raises(WrongLoopError):
+            second.run(end(waiting))
+        assert held[0].is_held
+        assert first.run(end(waiting)) == "inside"
+        assert second.run(take()) == "inside"
+
+
+async def _twice(enter: Enter) -> list[int]:
+    ids = []
+    for _ in range(2):
+        async with enter() as guard:
+            ids.append(id(guard))
+        del guard
+    return ids
+
+
+async def _enter(guard: Guard) -> str:
+    async with guard:
+        return "inside"
+
+
+async def _yielding(guard: Guard) -> asyncio.Task[str]:
+    """Start a task that enters at the end of the budget, and let it come to there."""
+    budget.left = 1
+    task = asyncio.create_task(_enter(guard))
+    if budget.left == 1:  # lazy
+        await turns(1)
+    assert not task.done()
+    return task
