@@ -3,7 +3,9 @@
 import asyncio
 from typing import NoReturn
 
-from sumida._core.finalize import finalize
+import pytest
+
+from sumida._core.finalize import Net, finalize
 from sumida._core.waiters import Waiter, WaiterQueue
 from tests.core.support import turns
 from tests.support import Run
@@ -101,3 +103,25 @@ def test_a_loop_that_closes_meanwhile_does_not_lose_it() -> None:
     finalize(queue, lambda: done.append("done"))
 
     assert done == ["done"]
+
+
+def test_a_net_gives_back_what_was_collected_while_held() -> None:
+    """And names it, so that it can be found."""
+    done: list[str] = []
+    net = Net("the guard", WaiterQueue(), lambda: done.append("given back"))
+    assert repr(net) == "<Net set>"
+    with pytest.warns(ResourceWarning, match="the guard was collected while held"):
+        del net
+
+    assert done == ["given back"]
+
+
+def test_a_net_that_was_cleared_does_nothing() -> None:
+    """What it held was released as it should be."""
+    done: list[str] = []
+    net = Net("the guard", WaiterQueue(), lambda: done.append("given back"))
+    net.clear()
+    assert repr(net) == "<Net empty>"
+    del net
+
+    assert done == []

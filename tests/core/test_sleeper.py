@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
+from types import coroutine
 from typing import Literal
 from weakref import ref
 
@@ -229,3 +230,138 @@ def test_what_a_task_has_set_does_not_live_on_with_its_wait(run: Run) -> None:
 
     assert run(main)
     assert len(_race._spares) == 1
+
+
+@coroutine
+def _sleep_on(sleeper: Sleeper) -> Generator[object, None, None]:
+    sleeper._asyncio_future_blocking = True
+    yield sleeper
+
+
+_WAYS: dict[str, Callable[[Sleeper], object]] = {
+    "set_result": lambda sleeper: sleeper.set_result(None),
+    "run": Sleeper.run,
+}
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_the_task_goes_on_in_its_own_context(run: Run, way: str) -> None:
+    """However it is woken, and not in the one of who wakes it."""
+
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        sleeper = Sleeper(loop)
+
+        async def wait() -> bool:
+            held = _Held()
+            _held.set(held)
+            await _sleep_on(sleeper)
+            return _held.get(None) is held
+
+        waiting = asyncio.ensure_future(wait())
+        await turns()
+        loop.call_soon(_WAYS[way], sleeper)
+        return await waiting
+
+    assert run(main)
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_nobody_is_woken_where_nobody_waits(run: Run, way: str) -> None:
+    """Nor twice, where somebody did."""
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        sleeper = Sleeper(loop)
+        _WAYS[way](sleeper)
+        assert sleeper.done()
+        passed: list[int] = []
+
+        async def wait() -> None:
+            await _sleep_on(sleeper)
+            passed.append(1)
+            await asyncio.Event().wait()
+
+        waiting = asyncio.ensure_future(wait())
+        await turns()
+        assert not sleeper.done()
+        for _ in range(2):
+            loop.call_soon(_WAYS[way], sleeper)
+        await turns()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return len(passed)
+
+    assert run(main) == 1
+
+
+def test_a_task_that_runs_another_lets_it_wait_a_turn(run: Run) -> None:
+    """Within one's step the step of another cannot be made, and it is not lost."""
+
+    async def main() -> list[str]:
+        sleeper = Sleeper(asyncio.get_running_loop())
+        seen: list[str] = []
+
+        async def wait() -> None:
+            await _sleep_on(sleeper)
+            seen.append("woken")
+
+        waiting = asyncio.ensure_future(wait())
+        await turns()
+        sleeper.run()
+        seen.append("went on")
+        await waiting
+        return seen
+
+    assert run(main) == ["went on", "woken"]
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_who_ends_the_program_ends_the_loop(
+    run: Run, kind: type[BaseException]
+) -> None:
+    """What wakes it, a transport's callback, must not take that for its own fault."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        sleeper = Sleeper(loop)
+        ending = asyncio.ensure_future(end(sleeper))
+        await turns()
+        loop.call_soon(note, sleeper)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            assert isinstance(ending.exception(), kind)
+
+    async def end(sleeper: Sleeper) -> None:
+        await _sleep_on(sleeper)
+        raise kind
+
+    def note(sleeper: Sleeper) -> None:
+        sleeper.run()
+        seen.append("went on")
+
+    seen: list[str] = []
+    with pytest.raises(kind):
+        run(main)
+
+    assert seen == ["went on"]
+
+
+def test_a_select_is_woken_once(run: Run) -> None:
+    """By the first who does, whose token is kept."""
+
+    async def main() -> list[object]:
+        seen: list[object] = []
+        for wake in (Racer.run_with, Racer.set_result):
+            racer = Racer(asyncio.get_running_loop())
+            racer.run_with("nobody uses it")
+            seen.append(racer.token)
+            racer.is_done = False
+            wake(racer, "first")
+            racer.run_with("second")
+            racer.set_result("third")
+            seen.append(racer.token)
+        return seen
+
+    assert run(main) == [None, "first"] * 2
