@@ -3,6 +3,9 @@
 import asyncio
 import signal
 import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+from typing import cast
 
 import pytest
 
@@ -263,3 +266,47 @@ def test_an_interrupted_thread_leaves_the_line() -> None:
         loop.close()
 
     assert left == 1
+
+
+class Loop:
+    """What a thread needs of a loop, and notes how it is used."""
+
+    def __init__(self) -> None:
+        self.called: list[Callable[[], object]] = []
+        self.error: RuntimeError | None = None
+
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+        """Note it, or refuse."""
+        self.called.append(callback)
+        if self.error is not None:
+            raise self.error
+
+    def is_closed(self) -> bool:
+        """It never is."""
+        return False
+
+
+def test_a_loop_is_woken_once_for_all_that_came_meanwhile() -> None:
+    """And again for what comes after it has looked."""
+    loop = Loop()
+    calls = [
+        bridge._Call(Take(Shelf(1)), cast("AbstractEventLoop", loop)) for _ in "abc"
+    ]
+    inbox = bridge._Inbox()
+    for call in calls[:2]:
+        inbox.put(cast("bridge._Call[object]", call))
+    woken = [len(loop.called)]
+    loop.called[0]()
+    done = [call.done.is_set() for call in calls]
+    inbox.put(cast("bridge._Call[object]", calls[2]))
+    woken.append(len(loop.called))
+
+    assert (woken, done) == ([1, 2], [True, True, False])
+
+
+def test_what_a_living_loop_refuses_is_raised_as_it_is() -> None:
+    """It is not closed, so that must not be said."""
+    loop = Loop()
+    loop.error = RuntimeError("no")
+    with pytest.raises(RuntimeError, match="no"):
+        blocking(Take(Shelf(1)), cast("AbstractEventLoop", loop), "take()")
