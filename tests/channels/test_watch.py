@@ -8,9 +8,11 @@ from functools import partial
 import pytest
 
 from sumida import select
-from sumida.channels import watch
-from sumida.errors import Closed
+from sumida.channels import oneshot, watch
+from sumida.errors import Closed, WrongLoopError
+from sumida.operation import BUDGET
 from sumida.testing import Outcome, cancel_everywhere, turns
+from tests.core.support import TurnCounter, cancelled
 from tests.support import Run
 
 
@@ -265,6 +267,131 @@ def test_every_watcher_is_woken_and_select_takes_it(run: Run) -> None:
         return seen
 
     assert run(main) == [("config", 2)]
+
+
+def test_a_receiver_that_goes_wakes_no_other(run: Run) -> None:
+    """Of many that wait only the one that was closed looks for itself."""
+
+    async def main() -> list[bool]:
+        tx, rx = watch.channel(1)
+        receivers = [rx, rx.clone(), rx.clone()]
+        tasks = [asyncio.ensure_future(one.changed()) for one in receivers]
+        await turns()
+        waiters = [one._changed._waiter for one in receivers]
+        waits = [waiter.future for waiter in waiters if waiter is not None]
+        receivers[1].close()
+        woken = [wait.done() for wait in waits if wait is not None]
+        with pytest.raises(Closed, match="receiver"):
+            await tasks[1]
+        tx.send(2)
+        await tasks[0]
+        await tasks[2]
+        tx.close()
+        return woken
+
+    assert run(main) == [False, True, False]
+
+
+@pytest.mark.parametrize("what", ["changed", "closed"])
+def test_a_wake_up_in_vain_ends_no_coroutine(run: Run, what: str) -> None:
+    """The change was seen by another, or somebody watches again."""
+
+    async def main() -> object:
+        tx, rx = watch.channel(1)
+        gate: oneshot.Receiver[str]
+        key, gate = oneshot.channel()
+
+        async def work() -> str:
+            return await gate
+
+        branch = rx.changed() if what == "changed" else tx.closed()
+        task = asyncio.ensure_future(select(work(), branch))
+        await turns()
+        if what == "changed":
+            tx.send(2)
+            rx.mark_unchanged()
+        else:
+            rx.close()
+            rx = tx.subscribe()
+        await turns()
+        key.send("done")
+        won = await task
+        tx.close()
+        return won
+
+    assert run(main) == (0, "done")
+
+
+@pytest.mark.parametrize("end", ["change", "senders", "receiver"])
+def test_a_select_with_a_coroutine_takes_a_change_or_the_end(
+    run: Run, end: str
+) -> None:
+    """Whatever there is to tell ends the coroutine, which had nothing."""
+
+    async def main() -> object:
+        tx, rx = watch.channel(1)
+        task = asyncio.ensure_future(select(asyncio.Event().wait(), rx.changed()))
+        await turns()
+        match end:
+            case "change":
+                tx.send(2)
+            case "senders":
+                tx.close()
+            case _:
+                rx.close()
+        try:
+            return await task
+        except Closed as error:
+            return error.what
+        finally:
+            tx.close()
+
+    assert run(main) == {
+        "change": (1, None),
+        "senders": "watch channel",
+        "receiver": "receiver",
+    }.get(end)
+
+
+def test_a_value_marked_as_changed_is_one_to_wait_for(run: Run) -> None:
+    """A task that waits already sees it, and misses no change after it."""
+
+    async def main() -> list[bool]:
+        tx, rx = watch.channel(1)
+        other = rx.clone()
+        tasks = [asyncio.ensure_future(one.changed()) for one in (rx, other)]
+        await turns()
+        with pytest.raises(WrongLoopError):
+            await asyncio.to_thread(rx.mark_changed)
+        assert not rx.has_changed()
+        rx.mark_changed()
+        await turns()
+        seen = [task.done() for task in tasks]
+        tx.close()
+        with pytest.raises(Closed):
+            await tasks[1]
+        return seen
+
+    assert run(main) == [True, False]
+
+
+def test_who_never_waits_for_a_value_lets_others_run(run: Run) -> None:
+    """`wait_for` yields once in a while, also where the value is as wanted."""
+
+    async def main() -> int:
+        tx, rx = watch.channel(1)
+        counter = TurnCounter()
+        task = asyncio.create_task(counter.count_on())
+        await turns()
+        before = counter.count
+        for _ in range(BUDGET * 4):
+            await rx.wait_for(lambda value: value == 1)
+        seen = counter.count - before
+        assert await cancelled(task)
+        tx.close()
+        return seen
+
+    assert run(main) == 4
 
 
 def test_reprs_tell_the_state() -> None:

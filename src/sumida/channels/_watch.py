@@ -1,10 +1,9 @@
 """What the senders and receivers of a watch channel share."""
 
-from asyncio import AbstractEventLoop
-from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from typing import Any, Generic, Literal, TypeVar, final
 
 from sumida._core.waiters import WaiterQueue
+from sumida.channels._wake import wake_own
 from sumida.errors import Closed
 from sumida.operation import PENDING, Pending, QueuedOperation
 
@@ -20,7 +19,6 @@ class State(Generic[T]):
     __slots__ = (
         "changes",
         "closings",
-        "loop",
         "receivers",
         "senders",
         "value",
@@ -34,7 +32,6 @@ class State(Generic[T]):
         self.receivers = 0
         self.changes = WaiterQueue(in_order=False)
         self.closings = WaiterQueue(in_order=False)
-        self.loop: AbstractEventLoop | None = running_loop()
 
     def set(self, value: T) -> None:
         """Store `value` and wake all who wait for a change."""
@@ -83,11 +80,15 @@ class Changed(QueuedOperation[None]):
             raise Closed("watch channel" if self.is_open else "receiver")
         return PENDING
 
+    def is_ready(self) -> bool:
+        """Tell whether there is one, or the end; see `Operation.is_ready`."""
+        state = self._state
+        return self.seen != state.version or not (state.senders and self.is_open)
+
     def close(self) -> None:
         """Wait no more."""
         self.is_open = False
-        if self.is_armed:
-            self._state.changes.wake_all()
+        wake_own(self)
 
 
 @final
@@ -109,3 +110,7 @@ class NoReceivers(QueuedOperation[None]):
             return PENDING
         self.forget_place()
         return None
+
+    def is_ready(self) -> bool:
+        """Tell whether there is still none; see `Operation.is_ready`."""
+        return not self._state.receivers

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida._core.waiters import WaiterQueue
+from sumida.channels._home import home_of
 from sumida.errors import AlreadySent, Closed, Empty, MisuseError
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 
@@ -159,6 +160,17 @@ class Sender(Generic[T]):
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def __del__(self) -> None:
         shot = self._shot
         if not (shot.is_sent or shot.is_sender_closed):
@@ -278,7 +290,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
             Closed: As `recv`; or the loop is closed.
         """
         shot = self._shot
-        loop = shot.loop or shot.values.loop
+        loop = home_of(shot.values.loop, shot.closings.loop, shot.loop)
         return blocking(cast("Operation[T]", self), loop, "blocking_recv()")
 
     def close(self) -> None:
@@ -297,6 +309,17 @@ class Receiver(QueuedOperation[T], Generic[T]):
         return self
 
     def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,

@@ -7,14 +7,16 @@ every message in turn use `broadcast`.
 
 import copy
 import warnings
+from asyncio import sleep
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, final
 
 from sumida._core.finalize import finalize
+from sumida.channels._wake import wake_own
 from sumida.channels._watch import Changed, NoReceivers, State
 from sumida.errors import Closed
-from sumida.operation import Operation, Source
+from sumida.operation import Operation, Source, spend
 
 if TYPE_CHECKING:
     from typing import Any
@@ -307,8 +309,16 @@ class Receiver(Source[None], Generic[T]):
         return self._changed.seen != self._state.version
 
     def mark_changed(self) -> None:
-        """Count the current value as not seen."""
-        self._changed.seen = -1
+        """Count the current value as not seen, for a task that waits already, too.
+
+        Raises:
+            WrongLoopError: The task waits on another loop; nothing is changed.
+        """
+        changed = self._changed
+        if changed.is_armed:
+            self._state.changes.check_loop()
+        changed.seen = -1
+        wake_own(changed)
 
     def mark_unchanged(self) -> None:
         """Count the current value as seen."""
@@ -348,6 +358,9 @@ class Receiver(Source[None], Generic[T]):
         Cancel safety:
             Safe: what was looked at and was not as wanted counts as seen.
         """
+        if spend():
+            # It may never have to wait.
+            await sleep(0)
         while True:
             value = self.borrow_and_update()
             if predicate(value):
@@ -400,6 +413,17 @@ class Receiver(Source[None], Generic[T]):
         return self
 
     def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
         self,
         exc_type: type[BaseException] | None,
         exc: BaseException | None,

@@ -8,7 +8,7 @@ import pytest
 
 from sumida.channels import mpsc
 from sumida.channels.mpsc._relay import OPERATIONS, ROUNDS
-from sumida.errors import WrongLoopError
+from sumida.errors import Full, WrongLoopError
 from sumida.operation import BUDGET
 from sumida.testing import Outcome, cancel_everywhere
 from tests.core.support import TurnCounter, cancelled, started, turns
@@ -327,6 +327,51 @@ def test_two_live_loops_are_refused(*, is_sender: bool) -> None:
     tx.close()
 
     assert task.cancelled()
+
+
+@pytest.mark.parametrize("kind", ["send", "send_many", "reserve"])
+def test_a_sender_refused_on_a_second_loop_leaves_no_place(kind: str) -> None:
+    """It is not in line any more, also where one that was served has not gone on."""
+    tx, rx = mpsc.channel(2)
+    for letter in "ab":
+        tx.try_send(letter)
+
+    async def begin() -> asyncio.Task[None]:
+        resting = asyncio.ensure_future(_send(tx, ["c", "d"]))
+        # The loop stops in the turn after this one, in which it begins to rest.
+        asyncio.get_running_loop().call_soon(serve)
+        return resting
+
+    def serve() -> None:
+        received.extend((rx.try_recv(), rx.try_recv()))
+        with pytest.raises(Full):
+            tx.try_send("x")
+
+    async def intrude() -> None:
+        if kind == "send":
+            await tx.send("x")
+        elif kind == "send_many":
+            await tx.send_many(["x"])
+        else:
+            await tx.reserve()
+
+    received: list[str] = []
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        resting = first.run(begin())
+        with pytest.raises(WrongLoopError):
+            second.run(intrude())
+
+        async def go_on() -> None:
+            await resting
+            received.extend((rx.try_recv(), rx.try_recv()))
+            tx.try_send("e")
+            tx.try_send("f")
+            tx.close()
+            received.extend([letter async for letter in rx])
+
+        first.run(go_on())
+
+    assert received == list("abcdef")
 
 
 def test_an_exit_in_one_task_does_not_stop_the_other() -> None:

@@ -171,6 +171,32 @@ def test_blocking_send_from_many_threads_loses_nothing(run: Run) -> None:
         assert [n for who, n in received if who == name] == list(range(each))
 
 
+@pytest.mark.parametrize("rests", [True, False])
+def test_a_thread_finds_the_loop_that_is_used_now(run: Run, *, rests: bool) -> None:
+    """Not the one on which the channel was made, if that is closed."""
+    made: list[tuple[mpsc.Sender[int], mpsc.Receiver[int]]] = []
+
+    async def make() -> None:
+        made.append(mpsc.channel(1))
+
+    async def use() -> list[int]:
+        tx, rx = made.pop()
+        with tx:
+            # It lingers in one turn, and parks in the next.
+            receiving = asyncio.create_task(of(rx.recv()))
+            await turns(1 if rests else 5)
+            await asyncio.to_thread(tx.blocking_send, 1)
+            received = [await receiving]
+            sending = asyncio.create_task(asyncio.to_thread(tx.blocking_send, 2))
+            received.append(await asyncio.to_thread(rx.blocking_recv))
+            await sending
+            return received
+
+    run(make)
+
+    assert run(use) == [1, 2]
+
+
 def test_blocking_send_on_the_loops_thread_is_refused(run: Run) -> None:
     """It would wait for itself."""
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final, Generic, TypeVar, final
 
 from sumida._core.waiters import WaiterQueue
+from sumida.channels._home import home_of
 from sumida.channels.mpsc._relay import Relay, Rest
 from sumida.errors import WrongLoopError
 from sumida.operation import BUDGET, QueuedOperation
@@ -159,6 +160,13 @@ class Chan(Generic[T]):
         lingerer = self.lingerer
         free = self.capacity - self.held - len(self.queue)
         return free if lingerer is None else max(0, free - lingerer.needed)
+
+    @property
+    def home(self) -> AbstractEventLoop | None:
+        """The loop on which a thread finds the tasks of this channel, if known."""
+        relay = self.relay
+        rested = None if relay is None else relay.loop
+        return home_of(self.items.loop, self.rooms.loop, rested, self.loop)
 
     @property
     def load(self) -> str:

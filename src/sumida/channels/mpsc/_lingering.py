@@ -34,9 +34,10 @@ def linger(
             chan.sender_rest -= 1
         chan.spent = 0
         return (yield from park(operation))
+    # First, for it may refuse: nobody would come back to what had been put there.
+    rest = chan.rest_sender()
     chan.lingerer = operation
     chan.lingering = operation.needed
-    rest = chan.rest_sender()
     try:
         yield rest
         if chan.lingerer is operation:

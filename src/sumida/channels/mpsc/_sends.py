@@ -130,14 +130,15 @@ class Send(QueuedOperation[None]):
     def _linger(self) -> Generator[object, None, None]:
         """Do as `linger`, the first in a full channel, with all calls written out."""
         chan = self._chan
-        chan.lingerer = self
-        chan.lingering = 1
         relay = chan.relay
         if relay is None or relay.sender.wakeup is not None:
             rest = chan.rest_sender()
         else:
             rest = relay.sender
             rest._asyncio_future_blocking = True
+        # Only now, for `rest_sender` may refuse, and nobody would come back to it.
+        chan.lingerer = self
+        chan.lingering = 1
         try:
             yield rest
             if chan.lingerer is self:
@@ -358,14 +359,15 @@ class SendMany(_Placed[None, T]):
             return None
         if chan.sender_rest or chan.rooms.head is not None:
             return (yield from linger(self, chan))
-        chan.lingerer = self
-        chan.lingering = places
         relay = chan.relay
         if relay is None or relay.sender.wakeup is not None:
             rest = chan.rest_sender()
         else:
             rest = relay.sender
             rest._asyncio_future_blocking = True
+        # Only now; see `Send._linger`.
+        chan.lingerer = self
+        chan.lingering = places
         try:
             yield rest
             if chan.lingerer is self:

@@ -287,8 +287,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
             Closed: As `recv`; or the loop is closed.
         """
         chan = self._chan
-        loop = chan.loop or chan.rooms.loop or chan.items.loop
-        return blocking(_Receive(chan), loop, "blocking_recv()")
+        return blocking(_Receive(chan), chan.home, "blocking_recv()")
 
     def close(self) -> None:
         """Refuse further messages; what is queued or promised can still be received.

@@ -200,9 +200,8 @@ class Sender(Generic[T]):
         if not self._is_open:
             raise Closed("sender", item)
         chan = self._chan
-        loop = chan.loop or chan.items.loop or chan.rooms.loop
         try:
-            blocking(Send(chan, item), loop, "blocking_send()")
+            blocking(Send(chan, item), chan.home, "blocking_send()")
         except Closed as error:
             if error.unsent:
                 raise

@@ -1,21 +1,16 @@
-"""Each message reaches every subscriber, and is stored once.
+"""The receiving sides of a broadcast channel."""
 
-The sender never waits: a subscriber that is more than `capacity` messages behind loses
-the oldest, and is told how many. For work that one of many takes use `mpsc`; for state,
-of which only the latest counts, `watch`.
-"""
-
-import warnings
 from asyncio import Future, get_running_loop
 from collections.abc import Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
-from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
-from sumida.channels._broadcast import LINGER_REST, NoReceivers, Shared, Slot
+from sumida.channels._home import home_of
+from sumida.channels._wake import wake_own
+from sumida.channels.broadcast._shared import LINGER_REST, Shared
 from sumida.errors import Closed, Empty, Lagged
 from sumida.operation import (
     BUDGET,
@@ -36,218 +31,7 @@ else:
 
     T = TypeVar("T")
 
-__all__ = ("Receiver", "Sender", "WeakSender", "channel")
-
-
-@final
-class Sender(Generic[T]):
-    """A sender to all subscribers; made by `channel`, more by `clone`.
-
-    Source:
-        `tokio::sync::broadcast::Sender`
-    """
-
-    __slots__ = ("_is_open", "_shared")
-
-    def __init__(self, shared: Shared[T]) -> None:
-        self._shared = shared
-        self._is_open = True
-
-    def __repr__(self) -> str:
-        shared = self._shared
-        closed = "" if self._is_open else ", closed"
-        return (
-            f"<broadcast.Sender {len(self)}/{shared.capacity}, "
-            f"{shared.receivers} receivers{closed}>"
-        )
-
-    def __len__(self) -> int:
-        """Count the messages that some receiver has not seen."""
-        return len(self._shared.slots)
-
-    def __bool__(self) -> bool:
-        """Be true, messages or not."""
-        return True
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether every receiver has seen everything."""
-        return not self._shared.slots
-
-    @property
-    def capacity(self) -> int:
-        """How many messages a receiver may be behind."""
-        return self._shared.capacity
-
-    @property
-    def receiver_count(self) -> int:
-        """How many receivers there are."""
-        return self._shared.receivers
-
-    @property
-    def strong_count(self) -> int:
-        """Senders that keep the channel open."""
-        return self._shared.senders
-
-    @property
-    def weak_count(self) -> int:
-        """Weak senders, which do not."""
-        return self._shared.weak_senders
-
-    def same_channel(self, other: "Sender[T]") -> bool:
-        """Tell whether `other` sends into the same channel.
-
-        Args:
-            other: Any broadcast sender.
-
-        Returns:
-            Whether it does.
-
-        Raises:
-            TypeError: `other` is none.
-        """
-        if not isinstance(other, Sender):
-            raise TypeError(f"other must be a broadcast sender, not {other!r}")
-        return self._shared is other._shared
-
-    def send(self, item: T) -> int:
-        """Send `item` to all who are subscribed now; it never waits.
-
-        Args:
-            item: Any object; every receiver gets this same object.
-
-        Returns:
-            How many receivers it will reach, unless they lag or go; 0 if there is
-            none, and `item` is dropped. (Tokio has an error for that.)
-
-        Raises:
-            Closed: This sender is closed; `error.item` gives `item` back.
-            WrongLoopError: Receivers wait on another loop; nothing is sent.
-        """
-        if not self._is_open:
-            raise Closed("sender", item)
-        shared = self._shared
-        receivers = shared.receivers
-        if receivers:
-            waiters = shared.items
-            if waiters.head is not None:
-                waiters.wake_all()
-            tail = shared.tail
-            shared.slots[tail] = Slot(item, receivers)
-            shared.slots.pop(tail - shared.capacity, None)
-            shared.tail = tail + 1
-        return receivers
-
-    def subscribe(self) -> "Receiver[T]":
-        """Make a receiver of all that is sent from now on.
-
-        Returns:
-            The receiver.
-
-        Raises:
-            Closed: This sender is closed.
-        """
-        if not self._is_open:
-            raise Closed("sender")
-        return Receiver(self._shared)
-
-    def closed(self) -> Operation[None]:
-        """Wait until there is no receiver.
-
-        Returns:
-            An operation; done at once while nobody is subscribed.
-
-        Cancel safety:
-            Safe.
-        """
-        return NoReceivers(self._shared)
-
-    def clone(self) -> "Sender[T]":
-        """Make another sender of this channel, which has to be closed as well.
-
-        Returns:
-            The new sender.
-
-        Raises:
-            Closed: This sender is closed.
-        """
-        if not self._is_open:
-            raise Closed("sender")
-        self._shared.senders += 1
-        return Sender(self._shared)
-
-    def downgrade(self) -> "WeakSender[T]":
-        """Make a weak sender, which does not keep the channel open.
-
-        Returns:
-            The weak sender.
-        """
-        return WeakSender(self._shared)
-
-    def close(self) -> None:
-        """Say that this sender is done; closing twice does no harm.
-
-        Raises:
-            WrongLoopError: Receivers wait on another loop.
-        """
-        if self._is_open:
-            self._shared.items.check_loop()
-            self._is_open = False
-            self._shared.drop_sender()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if self._is_open:
-            finalize(self._shared.items, self._shared.drop_sender)
-            warnings.warn(
-                f"{self!r} was collected without being closed; "
-                "use it in `with`, or call close()",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
-
-
-@final
-class WeakSender(Generic[T]):
-    """A sender that does not keep the channel open; made by `Sender.downgrade`.
-
-    Source:
-        `tokio::sync::broadcast::WeakSender`
-    """
-
-    __slots__ = ("_shared",)
-
-    def __init__(self, shared: Shared[T]) -> None:
-        self._shared = shared
-        shared.weak_senders += 1
-
-    def __repr__(self) -> str:
-        return f"<broadcast.WeakSender, {self._shared.senders} strong>"
-
-    def upgrade(self) -> Sender[T] | None:
-        """Make a sender, if the channel has one still.
-
-        Returns:
-            A new sender, or None when the last one is closed.
-        """
-        if not self._shared.senders:
-            return None
-        self._shared.senders += 1
-        return Sender(self._shared)
-
-    def __del__(self) -> None:
-        self._shared.weak_senders -= 1
+__all__ = ("Receiver",)
 
 
 @final
@@ -407,6 +191,11 @@ class Receiver(QueuedOperation[T], Generic[T]):
         self.forget_place()
         return slot.item
 
+    def is_ready(self) -> bool:
+        """Tell whether there is a message, or the end; see `Operation.is_ready`."""
+        shared = self._shared
+        return self._cursor != shared.tail or not shared.senders or not self._is_open
+
     def try_recv(self) -> T:
         """Take the next message if there is one; never wait.
 
@@ -434,21 +223,25 @@ class Receiver(QueuedOperation[T], Generic[T]):
             Lagged: As `recv`.
             Closed: As `recv`; or the loop is closed.
         """
-        loop = self._shared.loop or self._shared.items.loop
+        shared = self._shared
+        loop = home_of(shared.items.loop, shared.loop)
         return blocking(self, loop, "blocking_recv()")
 
     def close(self) -> None:
         """Receive no more; closing twice does no harm.
 
         Raises:
-            WrongLoopError: A sender waits on another loop.
+            WrongLoopError: Tasks wait on another loop, for a message or for the last
+                receiver to go; nothing is changed.
         """
         if self._is_open:
-            self._shared.closings.check_loop()
+            shared = self._shared
+            shared.closings.check_loop()
+            shared.items.check_loop()
             self._is_open = False
-            self._shared.drop_receiver(self._cursor)
+            shared.drop_receiver(self._cursor)
             self._slots = {}
-            self._waiters.wake_all()
+            wake_own(self)
 
     def __aiter__(self) -> Self:
         return self
@@ -470,25 +263,18 @@ class Receiver(QueuedOperation[T], Generic[T]):
     ) -> None:
         self.close()
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
     def __del__(self) -> None:
         if self._is_open:
             shared, cursor = self._shared, self._cursor
             finalize(shared.closings, lambda: shared.drop_receiver(cursor))
-
-
-def channel(capacity: int) -> Sender[T]:
-    """Make a channel without receivers yet.
-
-    Args:
-        capacity: How many messages a receiver may be behind before it loses some, 1
-            or more; exactly so many are kept. (Tokio rounds up to a power of two.)
-
-    Returns:
-        The sender; `subscribe` makes receivers.
-
-    Raises:
-        TypeError: `capacity` is no int.
-        ValueError: `capacity` is less than 1.
-    """
-    shared: Shared[T] = Shared(check_count("capacity", capacity, least=1))
-    return Sender(shared)

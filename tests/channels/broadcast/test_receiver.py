@@ -1,15 +1,14 @@
 """Every subscriber sees every message; a slow one is told what it lost."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from sumida import select
-from sumida.channels import broadcast
-from sumida.errors import BusyError, Closed, Empty, Lagged, WrongLoopError
+from sumida.channels import broadcast, oneshot
+from sumida.errors import Closed, Lagged, WrongLoopError
 from sumida.operation import BUDGET
 from sumida.testing import Outcome, cancel_everywhere, turns
 from tests.support import Run
@@ -32,23 +31,6 @@ def test_everybody_gets_what_was_sent_since_they_came(run: Run) -> None:
     one, two, same = run(main)
 
     assert (len(one), len(two), same) == (2, 1, True)
-
-
-def test_nobody_is_there(run: Run) -> None:
-    """`send` says 0 and keeps nothing; who comes later sees later messages."""
-
-    async def main() -> list[object]:
-        news = broadcast.channel(4)
-        assert news.send("nobody") == 0
-        assert news.is_empty
-        sub = news.subscribe()
-        with pytest.raises(Empty):
-            sub.try_recv()
-        news.send("somebody")
-        news.close()
-        return [await sub.recv()]
-
-    assert run(main) == ["somebody"]
 
 
 def test_a_slow_receiver_is_told_and_goes_on(run: Run) -> None:
@@ -92,21 +74,6 @@ def test_iterating_never_ends_silently_at_a_lag(run: Run) -> None:
     assert run(main) == [3, 4]
 
 
-def test_the_capacity_is_exact(run: Run) -> None:
-    """Three are kept of three, not four as in Tokio."""
-
-    async def main() -> int:
-        news = broadcast.channel(3)
-        with news.subscribe() as sub, news:
-            for n in range(4):
-                news.send(n)
-            with pytest.raises(Lagged) as error:
-                await sub.recv()
-        return error.value.missed
-
-    assert run(main) == 1
-
-
 def test_waiting_receivers_are_all_woken(run: Run) -> None:
     """By a message, and by the last close, not by the first."""
 
@@ -134,78 +101,6 @@ def test_waiting_receivers_are_all_woken(run: Run) -> None:
     assert run(main) == ["x", "x", "x", False]
 
 
-def test_messages_are_kept_once_and_no_longer_than_needed(run: Run) -> None:
-    """What all have seen, or nobody is left to see, is dropped."""
-
-    async def main() -> list[int]:
-        news = broadcast.channel(10)
-        first, second = news.subscribe(), news.subscribe()
-        news.send(1)
-        news.send(2)
-        seen = [len(news)]
-        await first.recv()
-        seen.append(len(news))
-        await second.recv()
-        seen.append(len(news))
-        first.close()
-        second.close()
-        seen.append(len(news))
-        news.close()
-        return seen
-
-    assert run(main) == [2, 2, 1, 0]
-
-
-def test_counts_weak_senders_and_identity(run: Run) -> None:
-    """A weak sender does not keep the channel open."""
-
-    async def main() -> None:
-        news = broadcast.channel(1)
-        weak = news.downgrade()
-        clone = weak.upgrade()
-        assert clone is not None
-        assert clone.same_channel(news)
-        assert (news.strong_count, news.weak_count, news.capacity) == (2, 1, 1)
-        clone.close()
-        sub = news.subscribe()
-        again = sub.resubscribe()
-        assert again.is_empty
-        assert (news.receiver_count, sub.sender_strong_count) == (2, 1)
-        assert sub.sender_weak_count == 1
-        assert not sub.is_closed
-        news.close()
-        news.close()
-        assert sub.is_closed
-        assert weak.upgrade() is None
-        with pytest.raises(Closed):
-            news.send(1)
-        with pytest.raises(Closed):
-            news.subscribe()
-        with pytest.raises(Closed):
-            news.clone()
-
-    run(main)
-
-
-def test_closed_waits_for_the_last_receiver(run: Run) -> None:
-    """Closed, or collected; it is done at once while nobody is there."""
-
-    async def main() -> bool:
-        news = broadcast.channel(1)
-        await news.closed()
-        sub = news.subscribe()
-        task = asyncio.ensure_future(news.closed())
-        await turns()
-        assert not task.done()
-        del sub
-        gc.collect()
-        await task
-        news.close()
-        return task.done()
-
-    assert run(main)
-
-
 def test_a_closed_receiver_receives_no_more(run: Run) -> None:
     """A task that waits with it is told."""
 
@@ -224,37 +119,134 @@ def test_a_closed_receiver_receives_no_more(run: Run) -> None:
     run(main)
 
 
-def test_bad_use_is_refused(run: Run) -> None:
-    """Capacities, two tasks at once, another thread."""
+def test_a_receiver_that_goes_wakes_no_other(run: Run) -> None:
+    """Of many that wait only the one that was closed looks for itself."""
 
-    async def main() -> None:
+    async def main() -> list[bool]:
+        with broadcast.channel(1) as news:
+            subs = [news.subscribe() for _ in range(3)]
+            tasks = [asyncio.ensure_future(sub.recv()) for sub in subs]
+            await turns()
+            waits = [sub._waiter.future for sub in subs if sub._waiter is not None]
+            subs[1].close()
+            woken = [wait.done() for wait in waits if wait is not None]
+            with pytest.raises(Closed):
+                await tasks[1]
+            assert news.send("x") == 2
+            assert [await tasks[0], await tasks[2]] == ["x", "x"]
+            return woken
+
+    assert run(main) == [False, True, False]
+
+
+@pytest.mark.parametrize("what", ["recv", "closed"])
+def test_a_wake_up_in_vain_ends_no_coroutine(run: Run, what: str) -> None:
+    """Somebody was quicker: the others of the `select` go on."""
+
+    async def main() -> object:
+        with broadcast.channel(4) as news:
+            sub = news.subscribe()
+            gate: oneshot.Receiver[str]
+            key, gate = oneshot.channel()
+
+            async def work() -> str:
+                return await gate
+
+            task = asyncio.ensure_future(
+                select(work(), sub if what == "recv" else news.closed())
+            )
+            await turns()
+            if what == "recv":
+                news.send("x")
+                assert sub.try_recv() == "x"
+            else:
+                sub.close()
+                sub = news.subscribe()
+            await turns()
+            key.send("done")
+            return await task
+
+    assert run(main) == (0, "done")
+
+
+@pytest.mark.parametrize("end", ["message", "lag", "senders", "receiver"])
+def test_a_select_with_a_coroutine_takes_a_message_or_the_end(
+    run: Run, end: str
+) -> None:
+    """Whatever there is to tell ends the coroutine, which had nothing."""
+
+    async def main() -> object:
         with broadcast.channel(1) as news:
             sub = news.subscribe()
-            task = asyncio.ensure_future(sub.recv())
+            task = asyncio.ensure_future(select(asyncio.Event().wait(), sub))
             await turns()
-            with pytest.raises(BusyError):
-                await sub.recv()
-            errors: list[Exception] = []
+            match end:
+                case "message":
+                    news.send("x")
+                case "lag":
+                    news.send("lost")
+                    news.send("x")
+                case "senders":
+                    news.close()
+                case _:
+                    sub.close()
+            try:
+                return await task
+            except (Closed, Lagged) as error:
+                return str(error).split()[:2]
 
-            def misuse() -> None:
-                try:
-                    news.send(1)
-                except WrongLoopError as error:
-                    errors.append(error)
+    assert run(main) == {
+        "message": (1, "x"),
+        "lag": ["receiver", "lagged"],
+        "senders": ["channel", "is"],
+        "receiver": ["receiver", "is"],
+    }.get(end)
 
-            thread = threading.Thread(target=misuse)
-            thread.start()
-            thread.join()
-            assert len(errors) == 1
-            assert len(news) == 0
-            news.send(2)
-            assert await task == 2
 
-    run(main)
-    with pytest.raises(ValueError, match="1 or more, not 0"):
-        broadcast.channel(0)
-    with pytest.raises(TypeError, match="int, not True"):
-        broadcast.channel(True)
+@pytest.mark.parametrize("what", ["recv", "closed"])
+def test_closing_a_receiver_on_another_thread_changes_nothing(
+    run: Run, what: str
+) -> None:
+    """Somebody waits on the loop, for a message or for the last receiver to go."""
+
+    async def main() -> tuple[int, str]:
+        with broadcast.channel(1) as news:
+            sub = news.subscribe()
+            task = asyncio.ensure_future(sub if what == "recv" else news.closed())
+            await turns()
+            with pytest.raises(WrongLoopError):
+                await asyncio.to_thread(sub.close)
+            counted = news.receiver_count, repr(sub)
+            sub.close()
+            await asyncio.wait([task])
+            assert isinstance(task.exception(), Closed | None)
+            return counted
+
+    assert run(main) == (1, "<broadcast.Receiver 0/1>")
+
+
+def test_a_thread_finds_the_loop_that_is_used_now(run: Run) -> None:
+    """Not the one on which the channel was made, if that is closed."""
+    made: list[broadcast.Sender[str]] = []
+
+    async def make() -> None:
+        made.append(broadcast.channel(4))
+
+    async def use() -> str:
+        (news,) = made
+        sub, first = news.subscribe(), news.subscribe()
+        waits = asyncio.ensure_future(first.recv())
+        await turns()
+        receiving = asyncio.ensure_future(asyncio.to_thread(sub.blocking_recv))
+        await turns()
+        news.send("x")
+        await waits
+        news.close()
+        return await receiving
+
+    run(make)
+
+    assert run(use) == "x"
 
 
 def test_a_thread_can_receive(run: Run) -> None:
@@ -315,19 +307,6 @@ def test_a_loser_of_a_select_keeps_its_message(run: Run) -> None:
             return len(one) + len(two), news.receiver_count
 
     assert run(main) == (1, 2)
-
-
-def test_reprs_tell_the_state() -> None:
-    """Messages, capacity, receivers, closed."""
-    news = broadcast.channel(4)
-    sub = news.subscribe()
-    news.send(1)
-
-    assert repr(news) == "<broadcast.Sender 1/4, 1 receivers>"
-    assert repr(sub) == "<broadcast.Receiver 1/4>"
-    assert repr(news.downgrade()) == "<broadcast.WeakSender, 1 strong>"
-    news.close()
-    assert "closed" in repr(news)
 
 
 class ReceiveWorld:

@@ -99,3 +99,7 @@ class NoReceivers(QueuedOperation[None]):
             return PENDING
         self.forget_place()
         return None
+
+    def is_ready(self) -> bool:
+        """Tell whether there is still none; see `Operation.is_ready`."""
+        return not self._shared.receivers
