@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 
 import pytest
 
-from sumida._core.coroutines import start
+from sumida._core.coroutines import _FRESH, start
 from sumida.errors import MisuseError
 from tests.support import Run
 
@@ -57,12 +57,31 @@ def test_what_has_ended_and_nobody_holds_fails_in_its_task(run: Run) -> None:
             coroutine.send(None)
         return coroutine
 
-    async def main() -> BaseException | None:
-        task = start(ended(), None)
+    async def main() -> str:
+        try:
+            task = start(ended(), None)
+        except MisuseError:
+            return "refused"
         await asyncio.wait([task])
-        return task.exception()
+        return str(task.exception())
 
-    assert str(run(main)) == "cannot reuse already awaited coroutine"
+    expected = "cannot reuse already awaited coroutine"
+    assert run(main) == (expected if _FRESH else "refused")
+
+
+def test_what_has_ended_and_somebody_holds_is_refused(run: Run) -> None:
+    """Also where it is held by no more than a variable of the caller."""
+
+    async def main() -> None:
+        coroutine = work()
+        await coroutine
+        with pytest.raises(MisuseError, match="started before"):
+            spawn(coroutine)
+
+    def spawn(coroutine: Coroutine[object, object, int]) -> None:
+        start(coroutine, None)
+
+    run(main)
 
 
 def test_without_a_loop_it_is_closed() -> None:

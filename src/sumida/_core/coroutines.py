@@ -27,18 +27,24 @@ def _count_of_passed(thing: object) -> int:
 def _fresh_count() -> int:
     # Without a global interpreter lock a count can be stale: look closely there.
     gil: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
-    return _count_of_passed(object()) if gil() else 0
+    held = object()
+    fresh = _count_of_passed(object())
+    # From CPython 3.14 on a call only borrows what a variable of the caller holds, and
+    # its count is that of a fresh one.
+    return fresh if gil() and _count_of_passed(held) > fresh else 0
 
 
-# The reference count, in `start`, of a coroutine that was made for this call.
+# The reference count, in `start`, of a coroutine that was made for this call; 0 where
+# that is no sign.
 _FRESH: Final = _fresh_count()
 
 
 def start(coroutine: Coroutine[object, object, T], name: str | None) -> Task[T]:
     """Make a task of a coroutine that was not started before.
 
-    One that has ended, and that nobody else holds, is not seen here: its task fails,
-    with Python's RuntimeError. To look would cost each spawn some 5 %.
+    One that has ended, and that nobody else holds, is not seen here before CPython
+    3.14: its task fails, with Python's RuntimeError. To look would cost each spawn
+    some 5 %, which is paid only where it cannot be told who is held.
 
     Args:
         coroutine: What the task runs.
@@ -51,12 +57,16 @@ def start(coroutine: Coroutine[object, object, T], name: str | None) -> Task[T]:
         TypeError: It is no coroutine.
         MisuseError: It was started before, or no loop runs; it is closed then.
     """
-    # The usual case is told by its count: nobody else can have started it. (`cr_frame`
-    # would tell more, and makes a frame object, which the task then drags along.)
+    # The usual case is told by its count, where there is one: nobody else can have
+    # started it. (`cr_frame` tells more, and makes a frame object, which the task then
+    # drags along.)
     if (
         type(coroutine) is not CoroutineType
         or coroutine.cr_suspended
-        or (getrefcount(coroutine) > _FRESH and coroutine.cr_frame is None)
+        or (
+            (not _FRESH or getrefcount(coroutine) > _FRESH)
+            and coroutine.cr_frame is None
+        )
     ):
         if not iscoroutine(coroutine):
             raise TypeError(

@@ -150,7 +150,7 @@ class JoinSet(Generic[T]):
             TypeError: `coroutine` is none.
             MisuseError: The set was left, or is being aborted; no loop runs, or the
                 coroutine was started before. (If it has ended, and nobody else holds
-                it, that is not seen here: the task fails with a RuntimeError.)
+                it, that may not be seen here: the task fails with a RuntimeError.)
         """
         if self._closed:
             if iscoroutine(coroutine):
