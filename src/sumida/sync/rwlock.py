@@ -7,6 +7,7 @@ while he reads a `Mutex` does as well, and a `watch` channel tells of each chang
 from sys import getrefcount
 from typing import TYPE_CHECKING, Final, Generic, final
 
+from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida.errors import WouldBlock
 from sumida.operation import PENDING, UNSHARED
@@ -65,7 +66,8 @@ class RwLock(Generic[T]):
         max_readers: How many may read at once, 1 or more.
 
     Raises:
-        ValueError: `max_readers` is less than 1.
+        TypeError: `max_readers` is no int.
+        ValueError: `max_readers` is less than 1, or more than `MAX_READERS`.
 
     Source:
         `tokio::sync::RwLock`
@@ -74,7 +76,7 @@ class RwLock(Generic[T]):
     __slots__ = ("__weakref__", "_spare_reader", "_spare_writer", "_state")
 
     def __init__(self, value: T, *, max_readers: int = MAX_READERS) -> None:
-        if not 1 <= max_readers <= MAX_READERS:
+        if check_count("max_readers", max_readers, 1) > MAX_READERS:
             raise ValueError(
                 f"max_readers must be 1 to {MAX_READERS}, not {max_readers}"
             )

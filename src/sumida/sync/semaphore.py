@@ -7,6 +7,7 @@ task may touch at a time.
 from sys import getrefcount
 from typing import final
 
+from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida._core.finalize import Net
 from sumida.errors import MisuseError, NoPermits
@@ -14,14 +15,6 @@ from sumida.operation import PENDING, UNSHARED
 from sumida.sync._permits import Holder, Permits
 
 __all__ = ("Semaphore", "SemaphorePermit")
-
-
-def _check(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, not {value!r}")
-    if value < 0:
-        raise ValueError(f"{name} must be 0 or more, not {value}")
-    return value
 
 
 @final
@@ -56,7 +49,7 @@ class Semaphore:
     __slots__ = ("__weakref__", "_spare", "_state")
 
     def __init__(self, permits: int) -> None:
-        self._state = _State(self, _check("permits", permits))
+        self._state = _State(self, check_count("permits", permits))
         # The last holder made or left, to be used again when nobody else knows of it.
         self._spare: SemaphorePermit = None  # type: ignore[assignment]  # None is never unshared
 
@@ -93,7 +86,7 @@ class Semaphore:
             Safe: what was given goes to the next in line; the place is lost.
         """
         if type(permits) is not int or permits < 0:
-            _check("permits", permits)
+            check_count("permits", permits)
         permit = self._spare
         if getrefcount(permit) == UNSHARED:
             permit._permits = permits
@@ -116,7 +109,7 @@ class Semaphore:
             NoPermits: There are not enough.
             Closed: The semaphore is closed.
         """
-        _check("permits", permits)
+        check_count("permits", permits)
         permit = SemaphorePermit(self._state, permits)
         if permit.poll() is PENDING:
             raise NoPermits(permits, self._state.left)
@@ -137,7 +130,7 @@ class Semaphore:
             MisuseError: Called on an event loop's thread, or before a loop is known.
             Closed: The semaphore, or the loop, is closed.
         """
-        _check("permits", permits)
+        check_count("permits", permits)
         permit = SemaphorePermit(self._state, permits)
         return blocking(permit, self._state.waiters.loop, "blocking_acquire()")
 
@@ -152,7 +145,7 @@ class Semaphore:
             ValueError: `permits` is negative.
             WrongLoopError: Tasks of another loop wait.
         """
-        self._state.give(_check("permits", permits))
+        self._state.give(check_count("permits", permits))
 
     def forget_permits(self, permits: int) -> int:
         """Remove free permits for good.
@@ -167,7 +160,7 @@ class Semaphore:
             TypeError: `permits` is no int.
             ValueError: `permits` is negative.
         """
-        removed = min(_check("permits", permits), self._state.left)
+        removed = min(check_count("permits", permits), self._state.left)
         self._state.free -= removed
         return removed
 
@@ -233,7 +226,7 @@ class SemaphorePermit(Holder["SemaphorePermit", _State]):
             ValueError: `permits` is negative.
             ReleasedError: It holds none.
         """
-        _check("permits", permits)
+        check_count("permits", permits)
         self._check_held("split")
         if permits > self._permits:
             return None

@@ -16,8 +16,9 @@ block on another for longer than an addition takes, and all but `fetch_update` m
 be made from signal handlers and finalisers too.
 """
 
+import sys
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, RLock
 from typing import final
 
 __all__ = ("AtomicFlag", "AtomicInt")
@@ -26,6 +27,11 @@ __all__ = ("AtomicFlag", "AtomicInt")
 # an object that is freed with code of its own: only there does CPython run signal
 # handlers and finalisers or let another thread go on, and one that came back to the
 # same lock would wait for itself.
+#
+# CPython 3.14 runs them once more, between taking the lock of a `with` and its body,
+# when nothing has been read yet: let them come in. (python/cpython#148874, mended in
+# 3.15; seen in 3.14.8, November 2026. May go with 3.14.)
+_make_lock = RLock if sys.version_info[:2] == (3, 14) else Lock
 
 
 def _integer(name: str, value: object) -> int:
@@ -89,7 +95,7 @@ class AtomicInt:
 
     def __init__(self, value: int = 0) -> None:
         self._value = value if type(value) is int else _integer("value", value)
-        self._lock = Lock()
+        self._lock = _make_lock()
 
     def __repr__(self) -> str:
         return f"<AtomicInt {self._value}>"
@@ -273,7 +279,7 @@ class AtomicFlag:
     def __init__(self, value: bool = False) -> None:  # noqa: FBT001, FBT002
         # By position like every other first value: the class says what it means.
         self._value = _boolean("value", value)
-        self._lock = Lock()
+        self._lock = _make_lock()
 
     def __repr__(self) -> str:
         return f"<AtomicFlag {'set' if self._value else 'clear'}>"
