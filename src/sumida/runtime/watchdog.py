@@ -31,9 +31,14 @@ __all__ = ("BlockedLoop", "LoopWatchdog", "log_blocked_loop")
 
 _logger: Final = logging.getLogger("sumida")
 
-# On asyncio's own loop every callback is called from the one, which is called from
-# the other. uvloop has no Python frames of its own.
-_RUN_HANDLE: Final = asyncio.events.Handle._run.__code__
+# On asyncio's own loop every callback is called from the first of these, which is
+# called from the last; what another thread has sent, from CPython 3.14 on, by way of
+# the one between. uvloop has no Python frames of its own.
+_RUN_HANDLES: Final = frozenset(
+    getattr(asyncio.events, name)._run.__code__
+    for name in ("Handle", "_ThreadSafeHandle")
+    if hasattr(asyncio.events, name)
+)
 _RUN_ONCE: Final[CodeType] = asyncio.base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # private
 
 _LOOKS: Final = 2
@@ -157,7 +162,7 @@ class _Pulse:
     def answer(self) -> None:
         """Note that the loop goes on; on its thread."""
         frame: FrameType | None = sys._getframe(1)
-        if frame is not None and frame.f_code is _RUN_HANDLE:
+        while frame is not None and frame.f_code in _RUN_HANDLES:
             frame = frame.f_back
         if frame is not None:
             self.base = frame.f_code
@@ -448,7 +453,7 @@ def _root_of(
         frame = frame.f_back
     if frame is None:
         return False, None
-    if base is _RUN_ONCE and above is not None and above.f_code is not _RUN_HANDLE:
+    if base is _RUN_ONCE and above is not None and above.f_code not in _RUN_HANDLES:
         return True, None  # in the selector, or in the loop's own book-keeping
     return True, above
 
@@ -458,7 +463,7 @@ def _frames_to(innermost: FrameType, base: CodeType | None) -> list[FrameType]:
     frames = []
     frame: FrameType | None = innermost
     while frame is not None and frame.f_code is not base:
-        if frame.f_code is not _RUN_HANDLE:
+        if frame.f_code not in _RUN_HANDLES:
             frames.append(frame)
         frame = frame.f_back
     return frames[::-1]
