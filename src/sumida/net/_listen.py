@@ -329,7 +329,9 @@ class Listener(Generic[S]):
             stream = await self.attach(sock)
         except (SumidaError, OSError):
             if self._waiters.head is not None:
-                # It was none: another one is wanted in its place.
+                # It was none: another one is wanted in its place, and may be accepted
+                # before the callback of this task's end has run.
+                self._attaching.discard(asyncio.current_task())
                 self._watch()
             return
         if self._is_closed:
