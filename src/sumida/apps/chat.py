@@ -12,28 +12,50 @@ What is typed is said to all; `/topic WORDS` sets the topic, `/quit` leaves.
 | the topic is state, so it is a `watch` channel | `_Client._obey` |
 | a bounded `mpsc` per client: one who floods is not read | `_Client._read_lines` |
 | a biased `select`: the stop first, the client's own lines last | `_Client._talk` |
+| a deadline for each write: one who does not read is sent away | `listen` |
 | Ctrl-C drains: what was said is heard by all | `_Client._drain` |
 """
 
-import asyncio
 import contextlib
+import logging
 import sys
-from collections.abc import Callable
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 import sumida
-from sumida import CancellationToken, Closed, JoinSet, Lagged, select, timeout
+from sumida import CancellationToken, Closed, Elapsed, JoinSet, Lagged, select, sleep
 from sumida.channels import broadcast, mpsc, watch
-from sumida.errors import NoPermits
+from sumida.errors import Disconnected, FrameError, NoPermits
+from sumida.net import FramedRead, FramedWrite, LinesCodec, TcpListener, TcpStream
 from sumida.sync import Semaphore
 
-__all__ = ("DRAIN", "MAX_LINE", "Chat", "main")
+__all__ = ("DRAIN", "MAX_LINE", "Chat", "listen", "main")
 
 MAX_LINE: Final = 1024
-"""The longest line that is read, in bytes; a client that sends more is cut off."""
+"""The longest line that is read, in bytes; the client is told of a longer one."""
 
 DRAIN: Final = 5.0
-"""How long a client has, after the stop, to take what was said, in seconds."""
+"""How long a client has to take a line, and all of them after the stop, in seconds."""
+
+_Line: TypeAlias = str | None
+"""What a client wrote; None for a line that is too long, or no text."""
+
+_log = logging.getLogger(__name__)
+
+
+async def listen(host: str, port: int) -> TcpListener:
+    """Listen for clients, who may be silent, but not deaf.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 for any that is free.
+
+    Returns:
+        The listener.
+
+    Cancel safety:
+        Safe.
+    """
+    return await TcpListener.bind(host, port, read_timeout=None, write_timeout=DRAIN)
 
 
 @final
@@ -56,68 +78,65 @@ class Chat:
         self.topic: watch.Sender[str] = watch.channel("anything goes")[0]
         self._slots = Semaphore(max_clients)
 
-    async def serve(
-        self, host: str, port: int, on_ready: Callable[[int], object]
-    ) -> None:
+    async def serve(self, listener: TcpListener) -> None:
         """Serve until the stop, then let every client take what was said.
 
         Args:
-            host: The address to listen on.
-            port: The port; 0 for any that is free.
-            on_ready: Called once with the port that is listened on.
+            listener: Where clients connect; see `listen`. It is closed at the end.
 
         Cancel safety:
             Safe: every client's task is aborted and awaited.
         """
         async with JoinSet[None]() as clients:
+            # The room itself has nothing to say; it is over when the last client has
+            # said what it had to.
+            with listener, self.news, self.topic:
+                while not self.stop.is_cancelled:
+                    try:
+                        await self._accept(listener, clients)
+                    except OSError as error:
+                        # No descriptor is free: who waits is taken when one is.
+                        _log.warning("cannot accept: %s", error)
+                        await sleep(0.1)
 
-            def welcome(
-                reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-            ) -> None:
-                clients.spawn(self._welcome(reader, writer))
+    async def _accept(self, listener: TcpListener, clients: JoinSet[None]) -> None:
+        async for _, stream in select.loop(self.stop, listener.accept(), biased=True):
+            if stream is None:
+                return  # it is the stop that came
+            clients.spawn(self._welcome(stream))
+            while clients.try_join_next() is not None:
+                pass  # who has left; the set would keep their results
 
-            server = await asyncio.start_server(welcome, host, port, limit=MAX_LINE)
-            try:
-                on_ready(server.sockets[0].getsockname()[1])
-                await self.stop.cancelled()
-            finally:
-                server.close()
-                # The room itself has nothing more to say; it is over when the last
-                # client has said what it had to.
-                self.news.close()
-                self.topic.close()
-
-    async def _welcome(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _welcome(self, stream: TcpStream) -> None:
         try:
-            with self._slots.try_acquire(), _Client(self, reader, writer) as client:
-                await client.run()
-        except (NoPermits, Closed):
-            writer.write(b"* the room is full or closing, come back later\n")
-        except ConnectionError:
-            pass  # the client is gone, and its task with it
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            async with stream:
+                try:
+                    permit = self._slots.try_acquire()
+                except NoPermits:
+                    await stream.write_all(b"* the room is full, come back later\n")
+                    return
+                with permit, _Client(self, stream) as client:
+                    await client.run()
+        except (Disconnected, Elapsed, Closed):
+            pass  # the client is gone, or deaf, or came when the room closed
+        except Exception:  # noqa: BLE001  # must not end the room for the others
+            _log.exception("the task of %s failed", stream.peer_address)
 
 
 @final
 class _Client:
-    """One client: its socket, its queue of lines, its view of the room."""
+    """One client: its lines both ways, its view of the room."""
 
-    __slots__ = ("_chat", "_name", "_news", "_reader", "_writer")
+    __slots__ = ("_chat", "_lines", "_name", "_news", "_out")
 
-    def __init__(
-        self, chat: Chat, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, chat: Chat, stream: TcpStream) -> None:
         self._chat = chat
-        self._reader = reader
-        self._writer = writer
-        self._name = "{}:{}".format(*writer.get_extra_info("peername")[:2])
         # While a client has its sender, there may be more to hear for the others.
         self._news = chat.news.clone()
+        self._name = "{}:{}".format(*stream.peer_address[:2])
+        reader, writer = stream.split()
+        self._lines = FramedRead(reader, LinesCodec(MAX_LINE))
+        self._out = FramedWrite(writer, LinesCodec())
 
     def __enter__(self) -> "_Client":
         return self
@@ -127,74 +146,79 @@ class _Client:
 
     async def run(self) -> None:
         """Serve this client until it leaves or the server stops."""
-        tx: mpsc.Sender[str]
-        rx: mpsc.Receiver[str]
+        tx: mpsc.Sender[_Line]
+        rx: mpsc.Receiver[_Line]
         tx, rx = mpsc.channel(16)
-        heard = self._chat.news.subscribe()
-        async with JoinSet[None]() as tasks:
-            tasks.spawn(self._read_lines(tx), name=f"read {self._name}")
-            if await self._talk(rx, heard):
+        with self._news.subscribe() as heard:
+            async with JoinSet[None]() as tasks:
+                tasks.spawn(self._read_lines(tx), name=f"read {self._name}")
+                if await self._talk(rx, heard):
+                    tasks.abort_all()
+                    await self._drain(rx, heard)
                 tasks.abort_all()
-                await self._drain(rx, heard)
-            tasks.abort_all()
 
-    async def _read_lines(self, tx: mpsc.Sender[str]) -> None:
+    async def _read_lines(self, tx: mpsc.Sender[_Line]) -> None:
         """Read lines into the queue; while it is full the socket is not read."""
-        async with tx:
-            # A reset, a line that is too long, a receiver that left: the end.
-            with contextlib.suppress(ConnectionError, ValueError, Closed):
-                while line := await self._reader.readline():
-                    await tx.send(line.decode(errors="replace").rstrip("\r\n"))
+        # A client that is gone, a receiver that left: the end.
+        with tx, contextlib.suppress(Disconnected, Closed):
+            while True:
+                try:
+                    line: _Line = await self._lines.recv()
+                except FrameError:
+                    line = None  # the next one may be good
+                await tx.send(line)
 
     async def _talk(
-        self, rx: mpsc.Receiver[str], heard: broadcast.Receiver[str]
+        self, rx: mpsc.Receiver[_Line], heard: broadcast.Receiver[str]
     ) -> bool:
         """Go back and forth between client and room; whether the server stops."""
-        topic = self._chat.topic.subscribe()
-        await self._write(f"* hello {self._name}; topic: {topic.borrow()}")
-        while True:
-            try:
-                match await select(
-                    stop=self._chat.stop.cancelled(),
-                    topic=topic.changed(),
-                    heard=heard.recv(),
-                    line=rx.recv(),
-                    biased=True,
-                ):
-                    case ("stop", _):
-                        return True
-                    case ("topic", _):
-                        await self._write(f"* topic: {topic.borrow_and_update()}")
-                    case ("heard", message):
-                        await self._write(message)
-                    case ("line", "/quit"):
-                        return False
-                    case ("line", line):
-                        self._obey(line)
-            except Lagged as lag:
-                await self._write(f"* you missed {lag.missed} messages")
-            except Closed as closed:
-                # The client hung up, unless it is the room that closes.
-                return closed.branch != "line"
+        with self._chat.topic.subscribe() as topic:
+            await self._write(f"* hello {self._name}; topic: {topic.borrow()}")
+            while True:
+                try:
+                    match await select(
+                        stop=self._chat.stop,
+                        topic=topic,
+                        heard=heard,
+                        line=rx,
+                        biased=True,
+                    ):
+                        case ("stop", _):
+                            return True
+                        case ("topic", _):
+                            await self._write(f"* topic: {topic.borrow_and_update()}")
+                        case ("heard", message):
+                            await self._write(message)
+                        case ("line", "/quit"):
+                            return False
+                        case ("line", line):
+                            await self._obey(line)
+                except Lagged as lag:
+                    await self._write(f"* you missed {lag.missed} messages")
+                except Closed as closed:
+                    # The client hung up, unless it is the room that closes.
+                    return closed.branch != "line"
 
-    def _obey(self, line: str) -> None:
+    async def _obey(self, line: _Line) -> None:
         """Do what a client's line says."""
-        if line.startswith("/topic "):
+        if line is None:
+            await self._write(f"* not taken: over {MAX_LINE} bytes, or no text")
+        elif line.startswith("/topic "):
             with contextlib.suppress(Closed):
                 self._chat.topic.send(line.removeprefix("/topic "))
         else:
             self._news.send(f"{self._name}> {line}")
 
     async def _drain(
-        self, rx: mpsc.Receiver[str], heard: broadcast.Receiver[str]
+        self, rx: mpsc.Receiver[_Line], heard: broadcast.Receiver[str]
     ) -> None:
         """Say what the client had sent, then hear all that is said."""
         rx.close()
         async for line in rx:
-            self._obey(line)
+            await self._obey(line)
         self._news.close()
-        with contextlib.suppress(sumida.Elapsed):
-            async with timeout(DRAIN):
+        with contextlib.suppress(Elapsed):
+            async with sumida.timeout(DRAIN):
                 while True:
                     try:
                         async for message in heard:
@@ -205,13 +229,7 @@ class _Client:
                 await self._write("* the server stops, good bye")
 
     async def _write(self, line: str) -> None:
-        self._writer.write(line.encode() + b"\n")
-        await self._writer.drain()
-
-
-def _announce(port: int) -> None:
-    sys.stdout.write(f"listening on port {port}\n")
-    sys.stdout.flush()
+        await self._out.send(line)
 
 
 async def main(host: str = "127.0.0.1", port: str = "7000") -> None:
@@ -224,8 +242,10 @@ async def main(host: str = "127.0.0.1", port: str = "7000") -> None:
     Cancel safety:
         Safe.
     """
-    chat = Chat(sumida.shutdown_token())
-    await chat.serve(host, int(port), _announce)
+    listener = await listen(host, int(port))
+    sys.stdout.write(f"listening on port {listener.port}\n")
+    sys.stdout.flush()
+    await Chat(sumida.shutdown_token()).serve(listener)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,34 @@ the demo fails. Others may join meanwhile, with `nc`.
 
 import argparse
 import asyncio
-import sys
 import time
+from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 from statistics import quantiles
 from typing import Final, final
 
 import sumida
-from sumida import CancellationToken, Interval, JoinSet, select, spawn_blocking
-from sumida.apps._arguments import at_least_one
-from sumida.apps.chat import Chat
+from sumida import (
+    CancellationToken,
+    Interval,
+    JoinSet,
+    select,
+    spawn_blocking,
+    timeout,
+)
+from sumida.apps._arguments import at_least_one, port_number, some_seconds
+from sumida.apps._telling import exit_code_of, tell
+from sumida.apps.chat import Chat, listen
 from sumida.channels import oneshot
 
 __all__ = ("MARK", "Report", "add_arguments", "main", "start")
 
 MARK: Final = "demo"
 """What the demo's own lines begin with; others' are not counted."""
+
+_PATIENCE: Final = 5.0
+"""How long a client may wait to be let in, in seconds."""
 
 
 @dataclass(slots=True)
@@ -32,14 +44,31 @@ class Report:
     Attributes:
         sent: Lines that clients wrote, and heard back.
         heard: Lines that clients read, their own and the others'.
+        gaps: Lines that a client did not hear, although it heard later ones.
         delays: From write to read, in seconds, one for each line heard.
-        seen: For each client, the lines it heard.
+        upto: For each client, how many of each speaker's lines it is past.
     """
 
     sent: int = 0
     heard: int = 0
-    delays: list[float] = field(default_factory=list)
-    seen: dict[int, set[tuple[int, int]]] = field(default_factory=dict)
+    gaps: int = 0
+    delays: "array[float]" = field(default_factory=lambda: array("d"))
+    upto: dict[int, Counter[int]] = field(default_factory=dict)
+
+    def hear(self, listener: int, speaker: int, number: int, delay: float) -> None:
+        """Count a line; each speaker's are numbered from 0, and come in order.
+
+        Args:
+            listener: Who heard it.
+            speaker: Who said it.
+            number: Of the line.
+            delay: From write to read, in seconds.
+        """
+        past = self.upto[listener]
+        self.gaps += number - past[speaker]
+        past[speaker] = number + 1
+        self.heard += 1
+        self.delays.append(delay)
 
     def lost(self) -> int:
         """Count lines that one client heard and another did not.
@@ -47,8 +76,10 @@ class Report:
         Returns:
             How many; 0 if all is well.
         """
-        everything = set().union(*self.seen.values())
-        return sum(len(everything - seen) for seen in self.seen.values())
+        most = Counter[int]()
+        for past in self.upto.values():
+            most |= past
+        return self.gaps + sum((most - past).total() for past in self.upto.values())
 
     def delay_ms(self) -> tuple[float, float]:
         """Compute the median and the 99th percentile of the delays.
@@ -75,7 +106,7 @@ class _Talker:
         """Talk until the server closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         report = self._report
-        seen = report.seen[self._me] = set()
+        report.upto[self._me] = Counter()
         number = 0
         try:
             await reader.readline()  # the greeting: from now on nothing is missed
@@ -86,10 +117,10 @@ class _Talker:
                 words = line.decode().split()
                 if words[1:2] != [MARK]:
                     continue
-                report.heard += 1
-                report.delays.append(time.perf_counter() - float(words[4]))
-                seen.add((int(words[2]), int(words[3])))
-                if int(words[2]) == self._me:
+                speaker = int(words[2])
+                delay = time.perf_counter() - float(words[4])
+                report.hear(self._me, speaker, int(words[3]), delay)
+                if speaker == self._me:
                     report.sent += 1
                     number += 1
                     self._say(writer, number)
@@ -102,11 +133,6 @@ class _Talker:
         writer.write(f"{MARK} {self._me} {number} {time.perf_counter()}\n".encode())
 
 
-def _tell(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 async def _talk(
     report: Report, clients: int, seconds: float, stop: CancellationToken, port: int
 ) -> None:
@@ -115,9 +141,13 @@ async def _talk(
     async with JoinSet[None]() as talkers:
         for me in range(clients):
             arrived, seated = oneshot.channel()
-            talkers.spawn(_Talker(me, port, report).run(arrived, go), name=f"{me}")
-            await seated
-        _tell(f"{clients} clients are in the room and start to talk")
+            talker = _Talker(me, port, report)
+            task = talkers.spawn(talker.run(arrived, go), name=f"{me}")
+            # Not the seat alone: one who cannot connect will never have it. Nor will
+            # one whom the server cannot accept, for lack of descriptors.
+            async with timeout(_PATIENCE):
+                await select(seated, task)
+        tell(f"{clients} clients are in the room and start to talk")
         go.cancel()
         started = time.monotonic()
         async for source, _ in select.loop(
@@ -126,8 +156,8 @@ async def _talk(
             elapsed = time.monotonic() - started
             if source == "stop" or elapsed >= seconds:
                 break
-            _tell(f"  {elapsed:3.0f} s: {report.heard:7} messages heard")
-        _tell("stopping the server in the middle of the talk; it drains")
+            tell(f"  {elapsed:3.0f} s: {report.heard:7} messages heard")
+        tell("stopping the server in the middle of the talk; it drains")
         stop.cancel("demo is over")
 
 
@@ -148,19 +178,16 @@ async def main(clients: int = 10, seconds: float = 5.0, port: int = 0) -> int:
     stop = CancellationToken()
     report = Report()
     chat = Chat(stop, max_clients=clients + 10)
-    ready: oneshot.Sender[int]
-    listening: oneshot.Receiver[int]
-    ready, listening = oneshot.channel()
-    async with JoinSet[None]() as tasks:
-        tasks.spawn(chat.serve("127.0.0.1", port, ready.send), name="chat")
-        port = await listening
+    async with await listen("127.0.0.1", port) as listener, JoinSet[None]() as tasks:
+        tasks.spawn(chat.serve(listener), name="chat")
+        port = listener.port
         loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-        _tell(f"chat server on 127.0.0.1:{port} ({loop}); join it: nc 127.0.0.1 {port}")
+        tell(f"chat server on 127.0.0.1:{port} ({loop}); join it: nc 127.0.0.1 {port}")
         await _talk(report, clients, seconds, stop, port)
-    # Off the loop: they look at every message once more.
+    # Off the loop: it looks at every message once more.
     middle, high = await spawn_blocking(report.delay_ms)
-    lost = await spawn_blocking(report.lost)
-    _tell(
+    lost = report.lost()
+    tell(
         f"sent {report.sent}, received {report.heard}, lost {lost}\n"
         f"delay from write to read: median {middle:.2f} ms, 99 % below {high:.2f} ms\n"
         f"{'all was heard by all' if not lost else 'MESSAGES WERE LOST'}; bye"
@@ -175,9 +202,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Of this command.
     """
     add = parser.add_argument
-    add("--clients", type=at_least_one, default=10, help="how many talk")
-    add("--seconds", type=float, default=5.0, help="for how long")
-    add("--port", type=int, default=0, help="where to listen (0: any)")
+    add("--clients", type=at_least_one, default=10, help="how many talk (default: 10)")
+    add("--seconds", type=some_seconds, default=5.0, help="for how long (default: 5)")
+    add("--port", type=port_number, default=0, help="where to listen (default: any)")
     add("--asyncio", action="store_true", help="use asyncio's loop even with uvloop")
 
 
@@ -191,5 +218,5 @@ def start(options: argparse.Namespace) -> int:
         The exit code.
     """
     uvloop = False if options.asyncio else None
-    program = (main, options.clients, options.seconds, options.port)
-    return sumida.run(*program, uvloop=uvloop)
+    given = (options.clients, options.seconds, options.port)
+    return exit_code_of("sumida chat", lambda: sumida.run(main, *given, uvloop=uvloop))

@@ -9,7 +9,6 @@ because it changes nothing; how many those were is told.
 
 import argparse
 import io
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -22,7 +21,8 @@ from typing import Final, final
 
 import sumida
 from sumida import CancellationToken, JoinSet, select, sleep, spawn_blocking, timeout
-from sumida.apps._arguments import at_least_one
+from sumida.apps._arguments import at_least_one, some_seconds
+from sumida.apps._telling import exit_code_of, tell
 from sumida.apps.proxy.application import Proxy
 from sumida.apps.proxy.journal import Journal
 from sumida.apps.proxy.loading import Loaded, load
@@ -94,11 +94,6 @@ class Report:
         return cuts[49] * 1e3, cuts[98] * 1e3
 
 
-def _tell(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
-
-
 @final
 class _Shown(io.StringIO):
     """Where the proxy's log goes: what matters here is shown."""
@@ -108,7 +103,7 @@ class _Shown(io.StringIO):
             _, event, *rest = line.split(" ", 2)
             if event.removeprefix("event=") in _TOLD:
                 words = " ".join([event.removeprefix("event="), *rest])
-                _tell(f"    proxy: {words}")
+                tell(f"    proxy: {words}")
         return len(text)
 
 
@@ -225,7 +220,7 @@ class _Demo:
                 await backend.start()
                 stack.push_async_callback(backend.stop)
             names = ", ".join(f"{each.name} {each.address}" for each in self.backends)
-            _tell(f"three servers: {names}")
+            tell(f"three servers: {names}")
             await self._write(f"{_LOCAL}:0", "round-robin")
             loaded = await spawn_blocking(load, self._path)
             async with JoinSet[object]() as tasks:
@@ -247,7 +242,7 @@ class _Demo:
                 while not proxy.fronts:
                     await sleep(0.01)
                 port = next(iter(proxy.fronts.values())).port
-                _tell(
+                tell(
                     f"the proxy on {_LOCAL}:{port}, round robin, "
                     f"{self._clients} clients that ask all the time"
                 )
@@ -256,7 +251,7 @@ class _Demo:
                     for me in range(self._clients)
                 ]
                 if await self._steps(port, stack):
-                    _tell("stopping the proxy in the middle of the load; it drains")
+                    tell("stopping the proxy in the middle of the load; it drains")
                 self.report.phase = "drain"
                 self._stop.cancel("demo is over")
                 for task in (serving, *asking):
@@ -271,32 +266,40 @@ class _Demo:
         if not await self._load():
             return False
         self.report.phase = "load"
-        held = [await TcpStream.connect(_LOCAL, port) for _ in range(10)]
-        for stream in held:
-            stack.push_async_exit(stream)
-        await self._ask_all(held)
-        self.report.held = len(held)
+        async with AsyncExitStack() as held:
+            if not await self._through_reloads(held, port, stack):
+                return False
+        return await self._load()
+
+    async def _through_reloads(
+        self, held: AsyncExitStack, port: int, stack: AsyncExitStack
+    ) -> bool:
+        """Hold connections through the reloads; whether nobody stopped it meanwhile."""
+        streams = [
+            await held.enter_async_context(await TcpStream.connect(_LOCAL, port))
+            for _ in range(10)
+        ]
+        await self._ask_all(streams)
+        self.report.held = len(streams)
         if not (await self._replace(stack) and await self._mistake()):
             return False
-        self.report.dropped = len(held) - await self._ask_all(held)
-        _tell(
-            f"  {len(held)} connections from before the reload: "
+        self.report.dropped = len(streams) - await self._ask_all(streams)
+        tell(
+            f"  {len(streams)} connections from before the reload: "
             f"{self.report.dropped} dropped"
         )
-        for stream in held:
-            stream.close()
-        return await self._load()
+        return True
 
     async def _load(self) -> bool:
         """Let the clients ask for a while; whether nobody stopped it meanwhile."""
         await select(stop=sumida.shutdown_token().cancelled(), pause=sleep(self._pause))
-        _tell(f"  {self.report.answered:7} requests answered")
+        tell(f"  {self.report.answered:7} requests answered")
         return not sumida.shutdown_token().is_cancelled
 
     async def _kill(self) -> None:
         victim = self.backends[1]
         self.report.phase = "kill"
-        _tell(f"killing server {victim.name}; who waited for its answer asks again")
+        tell(f"killing server {victim.name}; who waited for its answer asks again")
         await victim.stop()
 
     async def _replace(self, stack: AsyncExitStack) -> bool:
@@ -306,12 +309,12 @@ class _Demo:
         await new.start()
         stack.push_async_callback(new.stop)
         self.backends.append(new)
-        _tell(f"server {new.name} {new.address} takes its place, by a reload")
+        tell(f"server {new.name} {new.address} takes its place, by a reload")
         return await self._reload("least-connections", "applied")
 
     async def _mistake(self) -> bool:
         """Reload a file with a mistake in it, which must change nothing."""
-        _tell("a reload with a mistake in it")
+        tell("a reload with a mistake in it")
         return await self._reload("fastest", "refused")
 
     async def _reload(self, balance: str, result: str) -> bool:
@@ -388,7 +391,7 @@ async def main(clients: int = 20, seconds: float = 6.0) -> int:
     try:
         demo = _Demo(clients, seconds, Path(folder.name))
         await demo.run()
-        _tell(await spawn_blocking(demo.summary))
+        tell(await spawn_blocking(demo.summary))
     finally:
         await spawn_blocking(folder.cleanup)
     return 0 if demo.report.is_good else 1
@@ -401,8 +404,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser: Of this command.
     """
     add = parser.add_argument
-    add("--clients", type=at_least_one, default=20, help="how many ask")
-    add("--seconds", type=float, default=6.0, help="for how long")
+    add("--clients", type=at_least_one, default=20, help="how many ask (default: 20)")
+    add("--seconds", type=some_seconds, default=6.0, help="for how long (default: 6)")
     add("--asyncio", action="store_true", help="use asyncio's loop even with uvloop")
 
 
@@ -416,4 +419,5 @@ def start(options: argparse.Namespace) -> int:
         The exit code.
     """
     uvloop = False if options.asyncio else None
-    return sumida.run(main, options.clients, options.seconds, uvloop=uvloop)
+    given = (options.clients, options.seconds)
+    return exit_code_of("sumida demo", lambda: sumida.run(main, *given, uvloop=uvloop))
