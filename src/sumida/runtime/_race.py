@@ -6,6 +6,7 @@ from types import coroutine
 from typing import Any, Final, final
 
 from sumida._core import hooks
+from sumida._core.callgraph import Linked, link, unlink
 from sumida._core.settle import cancel_and_wait
 from sumida._core.sleeper import NO_CONTEXT, Racer
 from sumida.errors import Closed
@@ -237,15 +238,18 @@ async def _wait_with_runs(
         while True:
             future: Future[object] = loop.create_future()
             tokens: list[object] = []
+            linked: Linked = None
             try:
                 for operation in ordered:
                     tokens.append(operation.arm(future))  # noqa: PERF401  # as above
+                linked = link(run.task for run in runs if run.task is not None)
                 index = order[tokens.index(await future)]
                 if operations[index].is_ready():
                     losers, runs = runs, ()
                     await _end(losers, operations[index])
                     return _ask_one(names[index], operations[index])
             finally:
+                unlink(linked)
                 for operation, _ in zip(ordered, tokens, strict=False):
                     operation.disarm()
     finally:

@@ -14,6 +14,7 @@ from inspect import iscoroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Self, final
 
+from sumida._core.callgraph import link, unlink
 from sumida._core.coroutines import start
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import MisuseError
@@ -266,8 +267,12 @@ class JoinSet(Generic[T]):
             raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
         return [task.result() for task in tasks]
 
-    def _all_ended(self) -> Operation[None]:
-        return _AllEnded(self, self._waiters)
+    async def _all_ended(self) -> None:
+        linked = link(self._tasks)
+        try:
+            await _AllEnded(self, self._waiters)
+        finally:
+            unlink(linked)
 
     def _refuse_member(self, call: str) -> None:
         if asyncio.current_task() in self._tasks:
