@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from sumida.channels import broadcast, mpsc, watch
-from sumida.testing import Outcome, World, cancel_everywhere
+from sumida.testing import Order, Outcome, World, cancel_everywhere
 from tests.support import Run
 
 
@@ -24,8 +24,10 @@ class WatchedFor:
         return [lambda: self.tx.send(1), lambda: self.tx.send(2)]
 
     async def check(self, outcome: Outcome) -> None:
-        """The next who waits sees the last value, seen or not."""
+        """What was looked at counts as seen, and the next who waits sees the last."""
         assert outcome.value == (2 if outcome.returned else None)
+        in_one_turn = outcome.order in (Order.CANCEL_WAKE, Order.WAKE_CANCEL)
+        assert self.rx.has_changed() == in_one_turn
         if self.rx.borrow() != 2:
             self.tx.send(2)
         assert await self.rx.wait_for(lambda value: value == 2) == 2

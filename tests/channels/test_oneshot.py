@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import assert_type
 
@@ -10,9 +11,20 @@ import pytest
 
 from sumida import select
 from sumida.channels import oneshot
-from sumida.errors import AlreadySent, BusyError, Closed, Empty, MisuseError
+from sumida.errors import (
+    AlreadySent,
+    BusyError,
+    Closed,
+    Empty,
+    MisuseError,
+    WrongLoopError,
+)
 from sumida.testing import Outcome, cancel_everywhere, turns
 from tests.support import Run
+
+
+class Sent:
+    """A value to which there can be a weak reference."""
 
 
 def test_a_value_is_sent_and_received(run: Run) -> None:
@@ -62,6 +74,58 @@ def test_nobody_waits_any_more(run: Run) -> None:
         return error.value.item
 
     assert run(main) == "lost"
+
+
+def test_a_receiver_that_is_collected_is_gone(run: Run) -> None:
+    """Who waits for that is told, and a value that was sent is dropped."""
+
+    async def main() -> bool:
+        tx, rx = oneshot.channel()
+        task = asyncio.ensure_future(tx.closed())
+        await turns()
+        assert not task.done()
+        del rx
+        await task
+        with pytest.raises(Closed):
+            tx.send("lost")
+        tx, rx = oneshot.channel()
+        sent = Sent()
+        gone = weakref.ref(sent)
+        tx.send(sent)
+        del sent, rx
+        return gone() is None and tx.is_closed
+
+    assert run(main)
+
+
+@pytest.mark.parametrize("call", ["send", "close", "receiver"])
+def test_another_thread_is_refused_and_changes_nothing(run: Run, call: str) -> None:
+    """While a task waits for the value, or for the receiver to go."""
+
+    async def main() -> str:
+        tx, rx = oneshot.channel()
+        receiving = asyncio.ensure_future(rx.recv())
+        closing = asyncio.ensure_future(tx.closed())
+        await turns()
+
+        def abroad() -> None:
+            with pytest.raises(WrongLoopError):
+                if call == "send":
+                    tx.send("from abroad")
+                elif call == "close":
+                    tx.close()
+                else:
+                    rx.close()
+
+        await asyncio.to_thread(abroad)
+        assert not tx.is_closed
+        tx.send("x")
+        received = await receiving
+        rx.close()
+        await closing
+        return received
+
+    assert run(main) == "x"
 
 
 def test_the_sender_went_away(run: Run) -> None:

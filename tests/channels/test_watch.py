@@ -249,6 +249,57 @@ def test_closed_waits_until_nobody_watches(run: Run) -> None:
     assert run(main)
 
 
+def test_a_collected_sender_closes_with_a_warning(run: Run) -> None:
+    """The last one wakes who waits for a change."""
+
+    async def main() -> None:
+        tx, rx = watch.channel(1)
+        other = tx.clone()
+        task = asyncio.ensure_future(rx.changed())
+        await turns()
+        with pytest.warns(ResourceWarning, match=r"Sender version 0.*without being"):
+            del other
+        await turns()
+        assert not task.done()
+        with pytest.warns(ResourceWarning, match="without being closed"):
+            del tx
+        with pytest.raises(Closed):
+            await task
+
+    run(main)
+
+
+@pytest.mark.parametrize("call", ["send", "close", "receiver"])
+def test_another_thread_is_refused_and_changes_nothing(run: Run, call: str) -> None:
+    """While a task waits for a change, or for the receivers to go."""
+
+    async def main() -> int:
+        tx, rx = watch.channel(1)
+        changing = asyncio.ensure_future(rx.changed())
+        closing = asyncio.ensure_future(tx.closed())
+        await turns()
+
+        def abroad() -> None:
+            with pytest.raises(WrongLoopError):
+                if call == "send":
+                    tx.send(2)
+                elif call == "close":
+                    tx.close()
+                else:
+                    rx.close()
+
+        await asyncio.to_thread(abroad)
+        assert (tx.borrow(), tx.sender_count, tx.receiver_count) == (1, 1, 1)
+        tx.send(3)
+        await changing
+        rx.close()
+        await closing
+        tx.close()
+        return rx.borrow()
+
+    assert run(main) == 3
+
+
 def test_every_watcher_is_woken_and_select_takes_it(run: Run) -> None:
     """One change reaches all; `select.loop` takes a receiver as it stands."""
 

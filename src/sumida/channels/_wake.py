@@ -14,7 +14,6 @@ def wake_own(operation: QueuedOperation[Any]) -> None:
         operation: A receiver, or its operation; on the loop of who waits there.
     """
     waiter = operation._waiter
-    if waiter is not None and waiter.linked:
-        future = waiter.future
-        if future is not None and not future.done():
-            operation._waiters.wake(waiter)
+    future = None if waiter is None else waiter.future
+    if waiter is not None and future is not None and not future.done():
+        operation._waiters.wake(waiter)

@@ -139,6 +139,42 @@ def test_a_receiver_that_goes_wakes_no_other(run: Run) -> None:
     assert run(main) == [False, True, False]
 
 
+def test_a_receiver_closed_in_the_turn_of_its_cancel_is_cancelled(run: Run) -> None:
+    """Whichever comes first."""
+
+    async def main() -> list[bool]:
+        with broadcast.channel(1) as news:
+            subs = [news.subscribe() for _ in range(2)]
+            tasks = [asyncio.ensure_future(sub.recv()) for sub in subs]
+            await turns()
+            tasks[0].cancel()
+            for sub in subs:
+                sub.close()
+            tasks[1].cancel()
+            await asyncio.wait(tasks)
+            return [task.cancelled() for task in tasks]
+
+    assert run(main) == [True, True]
+
+
+def test_who_was_woken_for_a_message_that_is_gone_waits_on(run: Run) -> None:
+    """Somebody took it without waiting."""
+
+    async def main() -> str:
+        with broadcast.channel(4) as news:
+            sub = news.subscribe()
+            task = asyncio.ensure_future(sub.recv())
+            await turns()
+            for message in ("quick", "quicker"):
+                news.send(message)
+                assert sub.try_recv() == message
+                await turns()
+            news.send("next")
+            return await task
+
+    assert run(main) == "next"
+
+
 @pytest.mark.parametrize("what", ["recv", "closed"])
 def test_a_wake_up_in_vain_ends_no_coroutine(run: Run, what: str) -> None:
     """Somebody was quicker: the others of the `select` go on."""

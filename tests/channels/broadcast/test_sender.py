@@ -57,13 +57,16 @@ def test_messages_are_kept_once_and_no_longer_than_needed(run: Run) -> None:
         seen.append(len(news))
         await second.recv()
         seen.append(len(news))
+        assert first.try_recv() == second.try_recv() == 2
+        seen.append(len(news))
+        news.send(3)
         first.close()
         second.close()
         seen.append(len(news))
         news.close()
         return seen
 
-    assert run(main) == [2, 2, 1, 0]
+    assert run(main) == [2, 2, 1, 0, 0]
 
 
 def test_counts_weak_senders_and_identity(run: Run) -> None:

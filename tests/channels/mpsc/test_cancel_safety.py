@@ -1,5 +1,6 @@
 """Behind each "Cancel safety: Safe" of mpsc and select: a cancel at every place."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -7,36 +8,46 @@ import pytest
 from sumida import select
 from sumida.channels import mpsc
 from sumida.testing import Outcome, World, cancel_everywhere
+from tests.core.support import of
 from tests.support import Run
 
 
 class Full:
     """A full channel of two places, with a sender that waits behind the subject."""
 
+    places = 1
+
     def __init__(self) -> None:
         self.tx, self.rx = mpsc.channel(2)
         self.tx.try_send("a")
         self.tx.try_send("b")
         self.received: list[str] = []
+        self.behind: asyncio.Task[None] | None = None
 
     def take(self) -> None:
-        """Make one place."""
-        self.received.append(self.rx.try_recv())
+        """Make as many places as the subject needs."""
+        self.received += [self.rx.try_recv() for _ in range(self.places)]
 
-    def take_two(self) -> None:
-        """Make two places."""
-        self.take()
-        self.take()
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Let one more sender come, and make place for the subject."""
+        self.behind = asyncio.create_task(of(self.tx.send("behind")))
+        return [self.take]
 
-    def finish(self) -> list[str]:
-        """Close all; what was sent beside the first two, in order."""
+    async def finish(self, outcome: Outcome) -> list[str]:
+        """Close all; what the subject sent, before the one that came after it."""
+        behind = self.behind
+        if behind is not None:
+            # It has the place of one that was cancelled, and of no other.
+            assert behind.done() == (outcome.was_cancelled and outcome.is_woken)
+        while not self.rx.is_empty or (behind is not None and not behind.done()):
+            self.received.append(await self.rx.recv())
         # No place is lost: what is not queued is free.
-        assert self.tx.capacity == 2 - len(self.rx)
-        while not self.rx.is_empty:
-            self.take()
+        assert self.tx.capacity == 2
         self.tx.close()
         self.rx.close()
         assert self.received[:2] == ["a", "b"]
+        if behind is not None:
+            assert self.received.pop() == "behind"
         return self.received[2:]
 
 
@@ -47,29 +58,23 @@ class Sending(Full):
         """Send."""
         return await self.tx.send("sent")
 
-    def wakes(self) -> Sequence[Callable[[], object]]:
-        """Make a place."""
-        return [self.take]
-
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         """See that it was sent if it returned, and only then."""
-        assert self.finish() == ["sent"] * outcome.returned
+        assert await self.finish(outcome) == ["sent"] * outcome.returned
 
 
 class SendingMany(Full):
     """`Sender.send_many`."""
 
+    places = 2
+
     async def subject(self) -> object:
         """Send two."""
         return await self.tx.send_many(["sent", "sent"])
 
-    def wakes(self) -> Sequence[Callable[[], object]]:
-        """Make both places at once."""
-        return [self.take_two]
-
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         """See that both were sent if it returned, and none else."""
-        assert self.finish() == ["sent", "sent"] * outcome.returned
+        assert await self.finish(outcome) == ["sent", "sent"] * outcome.returned
 
 
 class Reserving(Full):
@@ -79,34 +84,27 @@ class Reserving(Full):
         """Reserve."""
         return await self.tx.reserve()
 
-    def wakes(self) -> Sequence[Callable[[], object]]:
-        """Make a place."""
-        return [self.take]
-
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         """See that a place is held if it returned, and only then."""
         if isinstance(outcome.value, mpsc.Permit):
-            outcome.value.release()
-        assert self.finish() == []
+            outcome.value.send("sent")
+        assert await self.finish(outcome) == ["sent"] * outcome.returned
 
 
 class ReservingMany(Full):
     """`Sender.reserve_many`."""
 
+    places = 2
+
     async def subject(self) -> object:
         """Reserve both."""
         return await self.tx.reserve_many(2)
 
-    def wakes(self) -> Sequence[Callable[[], object]]:
-        """Make both places, one of which it is assigned before."""
-        return [self.take_two]
-
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         """See that both are held if it returned, and none else."""
         if isinstance(outcome.value, mpsc.Permits):
-            assert len(outcome.value) == 2
-            outcome.value.release()
-        assert self.finish() == []
+            outcome.value.send_many(["sent", "sent"])
+        assert await self.finish(outcome) == ["sent", "sent"] * outcome.returned
 
 
 class WaitingForTheEnd(Full):
@@ -120,10 +118,14 @@ class WaitingForTheEnd(Full):
         """Close."""
         return [self.rx.close]
 
-    def check(self, outcome: Outcome) -> None:
-        """See that it returned only when it was closed."""
-        assert not outcome.returned or self.rx.is_closed
-        self.finish()
+    async def check(self, outcome: Outcome) -> None:
+        """See that it returned only when it was closed, and that the next one does."""
+        assert outcome.error is None
+        assert self.rx.is_closed or not outcome.returned
+        self.rx.close()
+        await self.tx.closed()
+        self.tx.close()
+        assert await self.rx.recv_many(3) == ["a", "b"]
 
 
 class Empty:
@@ -253,14 +255,10 @@ class SelectingToSend(Full):
         """Send, or receive."""
         return await select(self.other_rx, self.tx.send("sent"))
 
-    def wakes(self) -> Sequence[Callable[[], object]]:
-        """Make a place."""
-        return [self.take]
-
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         """See that it was sent if it returned, and only then."""
         self.other_tx.close()
-        assert self.finish() == ["sent"] * outcome.returned
+        assert await self.finish(outcome) == ["sent"] * outcome.returned
 
 
 WORLDS: tuple[Callable[[], World], ...] = (

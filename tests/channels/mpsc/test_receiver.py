@@ -213,14 +213,14 @@ def test_operations_to_receive_can_be_awaited_again(run: Run) -> None:
     async def main() -> list[object]:
         tx, rx = mpsc.channel(5)
         with tx:
-            one, many = rx.recv(), rx.recv_many(2)
+            one, few, many = rx.recv(), rx.recv_many(1), rx.recv_many(2)
             await tx.send_many([1, 2, 3, 4, 5])
-            received: list[object] = [await one, await many, await one, await many]
+            received: list[object] = [await few, await many, await one, await many]
             task = await started(many)
             await tx.send(6)
             return [*received, await task]
 
-    assert run(main) == [1, [2, 3], 4, [5], [6]]
+    assert run(main) == [[1], [2, 3], 4, [5], [6]]
 
 
 def test_len_and_truth_of_a_receiver(run: Run) -> None:

@@ -89,6 +89,26 @@ def test_a_task_that_never_waits_lets_others_run(
     assert run(main) <= 2 * BUDGET + 8
 
 
+def test_filling_a_long_queue_lets_others_run(run: Run) -> None:
+    """Who only sends, and never finds the queue full, yields too."""
+
+    async def main() -> int:
+        tx, rx = mpsc.channel(BUDGET * 20)
+        turned = TurnCounter()
+        counting = asyncio.create_task(turned.count_on())
+        with tx:
+            before = turned.count
+            for n in range(BUDGET * 20):
+                await tx.send(n)
+            seen = turned.count - before
+            await cancelled(counting)
+        rx.close()
+        assert len(await rx.recv_many(BUDGET * 20)) == BUDGET * 20
+        return seen
+
+    assert 18 <= run(main) <= 22
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_draining_a_long_queue_lets_others_run(run: Run, *, many: bool) -> None:
     """Who only receives, and never finds the queue empty, yields too."""

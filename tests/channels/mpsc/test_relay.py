@@ -11,7 +11,7 @@ from sumida.channels.mpsc._relay import OPERATIONS, ROUNDS
 from sumida.errors import Full, WrongLoopError
 from sumida.operation import BUDGET
 from sumida.testing import Outcome, cancel_everywhere
-from tests.core.support import TurnCounter, cancelled, started, turns
+from tests.core.support import TurnCounter, cancelled, of, started, turns
 from tests.support import Run
 
 CAPACITY = 16
@@ -205,6 +205,37 @@ def test_a_cancel_reaches_one_that_rests_with_its_message(
     assert run(main) == (("enough",), [0, 1, 2, 3, 4])
 
 
+def test_the_cancel_of_one_that_was_served_hits_no_other(run: Run) -> None:
+    """Another sender rests in its stead before it has gone on."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(1)
+        tx.try_send(0)
+        received: list[int] = []
+        others: list[asyncio.Task[None]] = []
+
+        async def first() -> None:
+            asyncio.get_running_loop().call_soon(strike)
+            others.append(asyncio.create_task(of(tx.send(2))))
+            await tx.send(1)
+
+        def strike() -> None:
+            struck.cancel()
+            received.append(rx.try_recv())
+            with pytest.raises(Full):
+                tx.try_send(9)
+
+        struck = asyncio.create_task(first())
+        await asyncio.wait([struck])
+        assert struck.cancelled()
+        received.append(await rx.recv())
+        await others[0]
+        tx.close()
+        return received
+
+    assert run(main) == [0, 2]
+
+
 def test_both_sides_are_cancelled_in_one_turn(run: Run) -> None:
     """Neither goes on, and what was sent is still there."""
 
@@ -297,6 +328,33 @@ def test_a_channel_serves_one_loop_after_another() -> None:
     tx.close()
 
     assert received == [list(range(20))] * 3
+
+
+@pytest.mark.parametrize("kind", ["send", "send_many", "reserve"])
+def test_a_sender_rests_on_one_loop_after_another(kind: str) -> None:
+    """The rest of a loop that is gone is refused by the task, and another is made."""
+    tx, rx = mpsc.channel(1)
+
+    async def put() -> None:
+        if kind == "send":
+            await tx.send(2)
+        elif kind == "send_many":
+            await tx.send_many([2])
+        else:
+            (await tx.reserve()).send(2)
+
+    async def main() -> list[int]:
+        tx.try_send(1)
+        putting = asyncio.create_task(put())
+        await turns(1)
+        received = [rx.try_recv()]
+        await putting
+        return [*received, rx.try_recv()]
+
+    received = [asyncio.run(main()) for _ in range(2)]
+    tx.close()
+
+    assert received == [[1, 2], [1, 2]]
 
 
 @pytest.mark.parametrize("is_sender", [False, True])

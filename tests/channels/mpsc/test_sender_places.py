@@ -287,6 +287,30 @@ def test_a_kept_send_done_at_once_does_not_lend_its_place(run: Run) -> None:
     assert run(main) == ["0", "1", "2", "3", "4", "5"]
 
 
+def test_a_send_of_many_lends_its_size_to_no_other(run: Run) -> None:
+    """One that lost a race, and was done without waiting later, is not used again."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(3)
+        token_tx, token_rx = mpsc.channel(1)
+        with tx, token_tx:
+            await tx.send_many([0, 1, 2])
+            kept = tx.send_many([3, 4, 5])
+            racing = asyncio.create_task(select(kept, token_rx))
+            await turns()
+            token_tx.try_send("stop")
+            await racing
+            received = await rx.recv_many(3)
+            await kept
+            waiting = await started(tx.send_many([6]))
+            received.append(await rx.recv())
+            await turns()
+            assert waiting.done()
+            return received + await rx.recv_many(3)
+
+    assert run(main) == [0, 1, 2, 3, 4, 5, 6]
+
+
 def test_awaiting_a_send_that_is_done_is_refused(run: Run) -> None:
     """A send is spent once it is done, whichever path it took."""
 
@@ -312,3 +336,23 @@ def test_awaiting_a_send_that_is_done_is_refused(run: Run) -> None:
             return [*received, await rx.recv()]
 
     assert run(main) == ["fast", "slow"]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_send_that_lingered_is_spent_as_well(run: Run, *, many: bool) -> None:
+    """It found its place one turn later, without having parked."""
+
+    async def main() -> list[str]:
+        tx, rx = mpsc.channel(1)
+        with tx:
+            tx.try_send("first")
+            send = tx.send_many(["second"]) if many else tx.send("second")
+            sending = asyncio.create_task(of(send))
+            await turns(1)
+            received = [rx.try_recv()]
+            await sending
+            with pytest.raises(MisuseError, match="sent its item"):
+                await send
+            return [*received, rx.try_recv()]
+
+    assert run(main) == ["first", "second"]

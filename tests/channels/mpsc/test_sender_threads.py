@@ -8,7 +8,7 @@ import pytest
 
 from sumida.channels import mpsc
 from sumida.errors import Closed, MisuseError, WrongLoopError
-from tests.core.support import of, started, turns
+from tests.core.support import cancelled, of, started, turns
 from tests.support import Run
 
 
@@ -177,7 +177,11 @@ def test_a_thread_finds_the_loop_that_is_used_now(run: Run, *, rests: bool) -> N
     made: list[tuple[mpsc.Sender[int], mpsc.Receiver[int]]] = []
 
     async def make() -> None:
-        made.append(mpsc.channel(1))
+        tx, rx = mpsc.channel(1)
+        made.append((tx, rx))
+        # Somebody has waited on the loop that is gone, too.
+        receiving = await started(rx.recv())
+        assert await cancelled(receiving)
 
     async def use() -> list[int]:
         tx, rx = made.pop()

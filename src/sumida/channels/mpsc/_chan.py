@@ -50,11 +50,10 @@ class Turn:
             its place: so it keeps its turn, and the places that it was granted.
     """
 
-    __slots__ = ("_is_done", "_loop", "is_over")
+    __slots__ = ("_loop", "is_over")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
-        self._is_done = False
         self.is_over = False
 
     def get_loop(self) -> AbstractEventLoop:
@@ -62,12 +61,11 @@ class Turn:
         return self._loop
 
     def done(self) -> bool:
-        """Tell whether it was served."""
-        return self._is_done
+        """Be not done: a queue asks of those who wait in it, not of who was served."""
+        return False
 
     def set_result(self, _result: object) -> None:
-        """Serve it."""
-        self._is_done = True
+        """Wake nobody: its task runs by itself, and finds what it was granted."""
 
 
 @final
