@@ -365,3 +365,18 @@ def test_a_select_is_woken_once(run: Run) -> None:
         return seen
 
     assert run(main) == [None, "first"] * 2
+
+
+def test_one_that_is_kept_cannot_be_woken_and_holds_nothing(run: Run) -> None:
+    """Who woke it last may be slow to let go of it, and wake it again."""
+
+    async def main() -> list[object]:
+        token = CancellationToken()
+        asyncio.get_running_loop().call_soon(token.cancel)
+        await select(token.cancelled(), CancellationToken().cancelled())
+        (racer,) = _race._spares
+        seen: list[object] = [racer.done(), racer.token]
+        racer.set_result("late")
+        return [*seen, racer.token]
+
+    assert run(main) == [True, None, None]

@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import AsyncGenerator
 
 import pytest
 
-from sumida.errors import MisuseError
+from sumida.errors import MisuseError, WrongLoopError
 from sumida.runtime.joinset import JoinSet
 from sumida.testing import turns
-from tests.support import Run
+from tests.support import LoopKind, Run
 
 
 async def _fail_when_aborted(error: BaseException) -> None:
@@ -184,3 +186,116 @@ def test_a_task_aborts_its_own_set(run: Run) -> None:
         return other.cancelled(), own.cancelled(), len(reached)
 
     assert run(main) == (True, True, 0)
+
+
+def test_a_cancel_while_an_error_aborts_the_set_goes_first(run: Run) -> None:
+    """Who has cancelled need not hear of the error, which is its context."""
+
+    async def main() -> bool:
+        async def slow() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await turns(5)
+
+        async def block() -> None:
+            async with JoinSet[None]() as tasks:
+                tasks.spawn(slow())
+                await turns(2)
+                raise KeyError
+
+        task = asyncio.create_task(block())
+        await turns(4)
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert run(main)
+
+
+def test_nothing_is_left_to_take_when_all_was_dropped(run: Run) -> None:
+    """After the block, and after `shutdown`, which has looked at each error."""
+
+    async def main() -> list[object]:
+        seen: list[object] = []
+        async with JoinSet[None]() as tasks:
+            tasks.spawn(turns(1))
+        seen += [tasks.has_finished, tasks.try_join_next()]
+        other: JoinSet[None] = JoinSet()
+        other.spawn(_fail_when_aborted(ValueError()))
+        await turns(2)
+        await other.shutdown()
+        return [*seen, other.has_finished, other.try_join_next(), repr(other)]
+
+    assert run(main) == [False, None, False, None, "<JoinSet 0 running, 0 ended>"]
+
+
+def test_who_waits_for_the_next_hears_that_all_were_detached(run: Run) -> None:
+    """There is no next: the set is empty."""
+
+    async def main() -> list[object]:
+        tasks: JoinSet[None] = JoinSet()
+        task = tasks.spawn(_forever())
+        waiting = asyncio.ensure_future(tasks.join_next())
+        await turns(2)
+        with pytest.raises(WrongLoopError):
+            await asyncio.to_thread(tasks.detach_all)
+        seen: list[object] = [len(tasks)]
+        tasks.detach_all()
+        seen.append(await waiting)
+        task.cancel()
+        await asyncio.wait([task])
+        return seen
+
+    assert run(main) == [1, None]
+
+
+def test_a_detached_task_that_nothing_else_knows_is_kept(run: Run) -> None:
+    """Until it ends: what it waits for may be known to itself alone."""
+
+    async def main() -> bool:
+        tasks: JoinSet[None] = JoinSet()
+        kept: list[weakref.ref[asyncio.Event]] = []
+
+        async def work() -> None:
+            event = asyncio.Event()
+            kept.append(weakref.ref(event))
+            await event.wait()
+
+        seen = weakref.ref(tasks.spawn(work()))
+        await turns(2)
+        tasks.detach_all()
+        del tasks
+        gc.collect()
+        event = kept[0]()
+        if event is None:
+            return False
+        event.set()
+        await turns(3)
+        gc.collect()
+        return seen() is None
+
+    assert run(main)
+
+
+def test_the_end_of_the_program_is_raised_by_the_set_too(loop_kind: LoopKind) -> None:
+    """The loop was ended by it, and if it runs again, the block is ended by it."""
+
+    async def stop() -> None:
+        await turns(1)
+        raise SystemExit(3)
+
+    async def main() -> None:
+        async with JoinSet[None]() as tasks:
+            tasks.spawn(stop())
+            tasks.spawn(turns(5))
+
+    loop = loop_kind.make()
+    try:
+        task = loop.create_task(main())
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                loop.run_until_complete(task)
+        assert task.done()
+    finally:
+        loop.close()

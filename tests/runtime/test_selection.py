@@ -5,11 +5,12 @@ from collections import Counter
 
 import pytest
 
-from sumida import select
+from sumida import CancellationToken, select
 from sumida._core import hooks
 from sumida.channels import mpsc
 from sumida.errors import BusyError, Closed
-from tests.core.support import cancelled, of, started, turns
+from sumida.operation import BUDGET
+from tests.core.support import TurnCounter, cancelled, of, started, turns
 from tests.runtime.branches import Flags, Listener, Recorder, value_of
 from tests.support import Run
 
@@ -380,3 +381,44 @@ def test_an_observer_is_told_of_each_wait_and_its_end(run: Run) -> None:
 
     assert calls >= 7
     assert listener.waits == 0
+
+
+def test_a_select_that_never_waits_yields_once_in_a_while(run: Run) -> None:
+    """Each counts as one operation of the budget, and no more."""
+
+    async def main() -> int:
+        tx, rx = mpsc.unbounded_channel()
+        counter = TurnCounter()
+        counting = asyncio.create_task(counter.count_on())
+        await turns()
+        with tx:
+            for n in range(BUDGET * 4):
+                tx.send(n)
+            counter.count = 0
+            for _ in range(BUDGET * 4):
+                await select(rx, CancellationToken())
+        count = counter.count
+        await cancelled(counting)
+        return count
+
+    assert run(main) == 4
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_futures_among_the_branches_have_their_turn(run: Run, *, biased: bool) -> None:
+    """Or never, where the order is as written."""
+
+    async def main() -> set[int]:
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        tx, rx = mpsc.unbounded_channel()
+        with tx:
+            for n in range(20):
+                tx.send(n)
+            won: set[int] = {
+                (await select(rx, future, biased=biased))[0] for _ in range(10)
+            }
+            await rx.recv_many(20)
+        return won
+
+    assert run(main) == ({0} if biased else {0, 1})

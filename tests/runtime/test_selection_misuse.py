@@ -119,3 +119,15 @@ def test_a_future_of_another_loop_is_refused(run: Run) -> None:
         return True
 
     assert run(main)
+
+
+def test_a_loop_says_whether_a_branch_can_be_awaited_at_all(run: Run) -> None:
+    """What can be awaited once is another mistake than what cannot."""
+
+    async def main() -> None:
+        with pytest.raises(TypeError, match="which cannot be awaited"):
+            select.loop(5)  # type: ignore[call-overload]  # the mistake
+        with pytest.raises(TypeError, match="only once"):
+            select.loop(value_of(1))  # type: ignore[call-overload]  # the mistake
+
+    run(main)

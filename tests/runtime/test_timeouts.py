@@ -279,3 +279,27 @@ def test_no_cancel_is_lost_while_the_deadlines_own_is_taken_back(run: Run) -> No
         return seen
 
     assert run(main) == [True] * 12
+
+
+def test_a_cleanup_has_its_own_deadline(run: Run) -> None:
+    """A task that was cancelled, and cleans up, is late by it like any other."""
+
+    async def clean_up() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            try:
+                async with timeout(0.001):
+                    await asyncio.Event().wait()
+            except Elapsed:
+                return "late"
+            raise
+        return "never"
+
+    async def main() -> str:
+        task = asyncio.create_task(clean_up())
+        await turns()
+        task.cancel()
+        return await task
+
+    assert run(main) == "late"

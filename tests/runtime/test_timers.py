@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sumida import select, sleep, sleep_until, timeout
+from sumida import CancellationToken, select, sleep, sleep_until, timeout
 from sumida.errors import BusyError
 from sumida.testing import run_paused, turns
 from tests.support import Run
@@ -183,3 +183,46 @@ def test_who_looks_does_not_take_the_timer_of_who_waits() -> None:
         return [loop.time()]
 
     assert run_paused(main) == [0]
+
+
+def test_no_time_in_a_select_lets_the_others_run_too(run: Run) -> None:
+    """It is ready in the next turn, and not before."""
+
+    async def main() -> list[str]:
+        seen: list[str] = []
+
+        async def other() -> None:
+            seen.append("other")
+
+        task = asyncio.create_task(other())
+        await select(sleep(0), CancellationToken())
+        seen.append("went on")
+        await task
+        return seen
+
+    assert run(main) == ["other", "went on"]
+
+
+def test_no_timer_is_left_behind() -> None:
+    """By a cancel, by a reset, and by a deadline that was met."""
+
+    def timers() -> int:
+        loop = asyncio.get_running_loop()
+        return sum(not handle.cancelled() for handle in loop._scheduled)  # type: ignore[attr-defined]  # private
+
+    async def main() -> list[int]:
+        kept = sleep(100)
+        waiting = asyncio.ensure_future(kept)
+        await turns()
+        for moment in (200, 300, 400):
+            kept.reset(moment)
+        seen = [timers()]
+        waiting.cancel()
+        await turns()
+        seen.append(timers())
+        async with timeout(100) as deadline:
+            deadline.reschedule(200)
+            seen.append(timers())
+        return [*seen, timers()]
+
+    assert run_paused(main) == [1, 0, 1, 0]

@@ -409,10 +409,8 @@ class _AllEnded(QueuedOperation[None]):
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """See whether all have ended; see `Operation.poll`."""
-        if self._set._running:
-            return PENDING
-        self.forget_place()
-        return None
+        # Its place need not be given up: it is awaited once, alone.
+        return PENDING if self._set._running else None
 
 
 _detached: set[Task[Any]] = set()
