@@ -76,6 +76,24 @@ def test_nobody_waits_any_more(run: Run) -> None:
     assert run(main) == "lost"
 
 
+def test_closing_the_receiver_ends_its_own_wait(run: Run) -> None:
+    """The task that waits with it is told."""
+
+    async def main() -> bool:
+        tx, rx = oneshot.channel()
+        task = asyncio.ensure_future(rx.recv())
+        await turns()
+        rx.close()
+        with pytest.raises(Closed):
+            await task
+        with pytest.raises(MisuseError, match="awaited again"):
+            await rx
+        tx.close()
+        return rx.is_terminated
+
+    assert run(main)
+
+
 def test_a_receiver_that_is_collected_is_gone(run: Run) -> None:
     """Who waits for that is told, and a value that was sent is dropped."""
 

@@ -227,8 +227,9 @@ class Receiver(QueuedOperation[T], Generic[T]):
             An operation that gives it; the receiver itself.
 
         Raises:
-            Closed: When awaited: the sender went away without sending.
-            MisuseError: When awaited: the value was taken before.
+            Closed: When awaited: the sender went away without sending, or this
+                receiver was closed before it did.
+            MisuseError: When awaited: the value, or the end, was given before.
 
         Cancel safety:
             Safe: a value that was sent stays to be received.
@@ -243,7 +244,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
 
         Raises:
             Closed: None will come.
-            MisuseError: It was taken before.
+            MisuseError: It, or the end, was given before.
         """
         shot = self._shot
         if self._is_terminated:

@@ -61,12 +61,15 @@ def test_messages_are_kept_once_and_no_longer_than_needed(run: Run) -> None:
         seen.append(len(news))
         news.send(3)
         first.close()
+        seen.append(len(news))
+        news.send(4)
+        assert second.try_recv() == 3
         second.close()
         seen.append(len(news))
         news.close()
         return seen
 
-    assert run(main) == [2, 2, 1, 0, 0]
+    assert run(main) == [2, 2, 1, 0, 1, 0]
 
 
 def test_counts_weak_senders_and_identity(run: Run) -> None:

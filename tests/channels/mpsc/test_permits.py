@@ -324,6 +324,44 @@ def test_the_fast_path_respects_permits(run: Run) -> None:
     assert run(main) == (False, 2)
 
 
+def test_credit_is_given_for_free_places_only(run: Run) -> None:
+    """Those that were held before are nobody's but their permit's."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(3)
+        with tx, tx.try_reserve() as permit:
+            await tx.send(1)
+            await tx.send(2)
+            waiting = await started(tx.send(3))
+            assert not waiting.done()
+            permit.send(4)
+            received = [await rx.recv() for _ in range(3)]
+            await waiting
+            return [*received, await rx.recv()]
+
+    assert run(main) == [1, 2, 4, 3]
+
+
+def test_who_waits_absorbs_no_place_that_is_held(run: Run) -> None:
+    """Of four places one is held and one queued, so three are not to be had yet."""
+
+    async def main() -> bool:
+        tx, rx = mpsc.channel(4)
+        with tx, tx.try_reserve() as permit:
+            tx.try_send(1)
+            waiting = await started(tx.reserve_many(3))
+            before = waiting.done()
+            rx.try_recv()
+            with await waiting as permits:
+                assert len(permits) == 3
+                assert tx.capacity == 0
+                permit.release()
+                assert tx.capacity == 1
+            return before
+
+    assert not run(main)
+
+
 def test_a_reservation_that_loses_a_select_holds_nothing(run: Run) -> None:
     """The place that it had been granted goes to the next in the same tick."""
 

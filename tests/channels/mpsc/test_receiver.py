@@ -25,6 +25,35 @@ def test_recv_waits_until_something_is_sent(run: Run) -> None:
     assert run(main) == (False, 1)
 
 
+@pytest.mark.parametrize("way", ["recv", "iterate", "select", "try", "many"])
+def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
+    """What the first receive allowed to the next ones is used up, in whatever way."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(9)
+        with tx:
+            await tx.send_many([1, 2, 3])
+            received = [await rx.recv()]
+            while not rx.is_empty:
+                match way:
+                    case "recv":
+                        received.append(await rx.recv())
+                    case "iterate":
+                        received.append(await anext(rx))
+                    case "select":
+                        received.append((await select(rx))[1])
+                    case "try":
+                        received.append(rx.try_recv())
+                    case _:
+                        received += await rx.recv_many(1)
+            waiting = await started(rx.recv())
+            assert not waiting.done()
+            await tx.send(4)
+            return [*received, await waiting]
+
+    assert run(main) == [1, 2, 3, 4]
+
+
 def test_a_queue_is_drained_after_the_last_sender_closed(run: Run) -> None:
     """What was sent before the close is received, then comes the end, for good."""
 

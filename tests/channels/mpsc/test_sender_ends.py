@@ -9,7 +9,7 @@ from sumida import select
 from sumida.channels import mpsc
 from sumida.errors import BusyError, Closed, Full
 from sumida.operation import Operation
-from tests.core.support import cancelled, started
+from tests.core.support import cancelled, of, started, turns
 from tests.support import Run
 
 
@@ -84,6 +84,27 @@ def test_a_send_to_a_closed_receiver_gives_closed(run: Run, make: Make) -> None:
             return tx.is_closed, tx.capacity == 2
 
     assert run(main) == (True, True)
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_send_that_lingers_is_told_of_the_close(run: Run, make: Make) -> None:
+    """Also where places came free before it has looked again."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(2)
+        with tx:
+            await tx.send_many([1, 2])
+            lingering = asyncio.create_task(of(make(tx)))
+            await turns(1)
+            received = [rx.try_recv(), rx.try_recv()]
+            rx.close()
+            with pytest.raises(Closed):
+                await lingering
+            with pytest.raises(Closed):
+                await rx.recv()
+            return received
+
+    assert run(main) == [1, 2]
 
 
 @pytest.mark.parametrize("make", MAKERS)

@@ -65,6 +65,7 @@ class Permit(Generic[T]):
         Raises:
             ReleasedError: The place was used or given back before.
             Closed: The receiver is gone for good; `error.item` gives `item` back.
+            WrongLoopError: The receiver waits on another loop; the place is kept.
         """
         if not self._is_held:
             raise _used_error(self)
@@ -79,7 +80,11 @@ class Permit(Generic[T]):
         # A closed channel ends with its last permit; `put` has told the receiver.
 
     def release(self) -> None:
-        """Give the place to the next in line; does nothing the second time."""
+        """Give the place to the next in line; does nothing the second time.
+
+        Raises:
+            WrongLoopError: The next in line waits on another loop.
+        """
         if self._is_held:
             self._chan.rooms.check_loop()
             self._is_held = False
@@ -143,6 +148,7 @@ class Permits(Generic[T]):
         Raises:
             ReleasedError: No place is left.
             Closed: The receiver is gone for good; `error.item` gives `item` back.
+            WrongLoopError: As there.
         """
         if not self._held:
             raise _used_error(self)
@@ -159,6 +165,7 @@ class Permits(Generic[T]):
         Raises:
             Full: There are more items than places; none was sent.
             Closed: The receiver is gone for good; `error.unsent` gives them back.
+            WrongLoopError: The receiver waits on another loop; the places are kept.
         """
         batch = list(items)
         chan = self._chan
@@ -173,7 +180,11 @@ class Permits(Generic[T]):
         chan.put_many(batch)
 
     def release(self) -> None:
-        """Give the places that are left to the next in line."""
+        """Give the places that are left to the next in line.
+
+        Raises:
+            WrongLoopError: The next in line waits on another loop.
+        """
         places = self._held
         if places:
             self._chan.rooms.check_loop()

@@ -241,7 +241,8 @@ class Receiver(QueuedOperation[T], Generic[T]):
 
         Returns:
             An operation that gives 1 to `limit` messages in order, or `[]` at the
-            end of the channel.
+            end of the channel. Keep the receiver while it waits: one that is
+            collected is the end.
 
         Raises:
             TypeError: `limit` is no int.
@@ -268,6 +269,7 @@ class Receiver(QueuedOperation[T], Generic[T]):
         Raises:
             Empty: Nothing is queued now.
             Closed: Nothing is queued and nothing can come.
+            WrongLoopError: Senders wait on another loop; nothing is taken.
         """
         if not self._queue:
             if self._chan.has_ended:
@@ -293,6 +295,9 @@ class Receiver(QueuedOperation[T], Generic[T]):
         """Refuse further messages; what is queued or promised can still be received.
 
         Closing twice does no harm.
+
+        Raises:
+            WrongLoopError: Tasks wait on another loop; nothing is changed.
         """
         self._chan.close()
 

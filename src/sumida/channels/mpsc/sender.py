@@ -175,6 +175,7 @@ class Sender(Generic[T]):
             Full: There is no place, or all are promised to those who wait;
                 `error.item` gives `item` back.
             Closed: The receiver is gone, or this sender closed; as above.
+            WrongLoopError: The receiver waits on another loop; nothing is sent.
         """
         chan = self._chan
         if not self._is_open:
@@ -409,7 +410,7 @@ class WeakSender(Generic[T]):
         """Make a sender, if the channel has one still.
 
         Returns:
-            A new sender, or None when the last one is closed.
+            A new sender, or None when the last one is closed and no permit is held.
         """
         chan = self._chan
         if not (chan.senders or chan.held):

@@ -87,6 +87,7 @@ class UnboundedSender(Generic[T]):
         Raises:
             Closed: The receiver is gone, or this sender is closed; `error.item`
                 gives `item` back.
+            WrongLoopError: The receiver waits on another loop; nothing is sent.
         """
         chan = self._chan
         if not self._is_open:
