@@ -404,6 +404,30 @@ def test_a_select_with_a_coroutine_takes_a_change_or_the_end(
     }.get(end)
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_receiver_that_is_collected_ends_its_own_wait(
+    run: Run, *, waits: bool
+) -> None:
+    """The operation alone does not keep it, and must not wait for ever."""
+
+    async def main() -> int:
+        with watch.channel(1)[0] as tx:
+            rx = tx.subscribe()
+            changed = rx.changed()
+            if waits:
+                task = asyncio.ensure_future(changed)
+                await turns()
+                del rx
+            else:
+                del rx
+                task = asyncio.ensure_future(changed)
+            with pytest.raises(Closed, match="receiver is closed"):
+                await task
+            return tx.receiver_count
+
+    assert run(main) == 0
+
+
 def test_a_value_marked_as_changed_is_one_to_wait_for(run: Run) -> None:
     """A task that waits already sees it, and misses no change after it."""
 

@@ -328,7 +328,8 @@ class Receiver(Source[None], Generic[T]):
         """Wait for a value not seen yet, and count it as seen.
 
         Returns:
-            An operation, the same each time.
+            An operation, the same each time. Keep the receiver while it waits: one
+            that is collected is closed.
 
         Raises:
             Closed: When awaited: all senders are closed, or this receiver is, and
@@ -433,7 +434,14 @@ class Receiver(Source[None], Generic[T]):
 
     def __del__(self) -> None:
         if self._is_open:
-            finalize(self._state.closings, self._state.drop_receiver)
+            state, changed = self._state, self._changed
+
+            def drop() -> None:
+                # Who waits with the operation alone must not wait for ever.
+                changed.close()
+                state.drop_receiver()
+
+            finalize(state.closings, drop, state.changes)
 
 
 @final

@@ -29,7 +29,8 @@ def linger(
     Returns:
         The operation's result.
     """
-    if chan.sender_rest or chan.rooms.head is not None or chan.lingerer is not None:
+    # Nobody else lingers: who did was seated when this one looked for places.
+    if chan.sender_rest or chan.rooms.head is not None:
         if chan.sender_rest:
             chan.sender_rest -= 1
         chan.spent = 0
