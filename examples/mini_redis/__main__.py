@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import sumida
+from sumida.errors import ConnectError
 
 __all__ = ("main",)
 
@@ -35,10 +36,13 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="mini_redis", description="A small server that speaks Redis' protocol."
     )
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=6379, help="0 for a free one")
-    parser.add_argument("--max-clients", type=int, default=10_000)
-    parser.add_argument("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
+    add(
+        "--port", type=int, default=6379, help="0 for a free one (default: %(default)s)"
+    )
+    add("--max-clients", type=int, default=10_000, help="default: %(default)s")
+    add("--loop", choices=("auto", "asyncio", "uvloop"), default="auto")
     return parser.parse_args()
 
 
@@ -50,10 +54,14 @@ if __name__ == "__main__":
         runpy.run_module("mini_redis", run_name="__main__", alter_sys=True)
         sys.exit()
     chosen = _arguments()
-    sumida.run(
-        main,
-        chosen.host,
-        chosen.port,
-        chosen.max_clients,
-        uvloop={"auto": None, "asyncio": False, "uvloop": True}[chosen.loop],
-    )
+    try:
+        sumida.run(
+            main,
+            chosen.host,
+            chosen.port,
+            chosen.max_clients,
+            uvloop={"auto": None, "asyncio": False, "uvloop": True}[chosen.loop],
+        )
+    except (ConnectError, OSError, ValueError) as error:
+        # A port that is taken, a name that is not known, a number that cannot be.
+        sys.exit(f"mini_redis: {error}")

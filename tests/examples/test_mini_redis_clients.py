@@ -212,12 +212,21 @@ def test_a_signal_ends_it_well() -> None:
     assert (process.returncode, output, complaints(errors)) == (130, "", [])
 
 
-def test_a_taken_port_is_told() -> None:
-    """And the program ends with an error."""
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--port", None, "in use"),
+        ("--port", "70000", "port must be 0 to 65535, not 70000"),
+        ("--host", "nowhere.invalid", "nowhere.invalid"),
+        ("--max-clients", "0", "max_connections must be 1 or more, not 0"),
+    ],
+)
+def test_what_cannot_be_had_is_told(option: str, value: str | None, told: str) -> None:
+    """In a sentence, such as that the port is taken; and it ends with an error."""
     with our_server("--loop", "asyncio") as (port, _):
         folder = Path(__file__).resolve().parents[2] / "examples"
         done = subprocess.run(  # noqa: S603  # the repository's own program
-            [sys.executable, "-m", "mini_redis", "--port", str(port)],
+            [sys.executable, "-m", "mini_redis", option, value or str(port)],
             cwd=folder,
             env=ENVIRONMENT,
             capture_output=True,
@@ -227,4 +236,6 @@ def test_a_taken_port_is_told() -> None:
         )
 
     assert done.returncode == 1
-    assert "in use" in done.stderr
+    assert done.stderr.startswith("mini_redis: ")
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
