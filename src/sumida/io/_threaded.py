@@ -14,6 +14,7 @@ import threading
 from asyncio import AbstractEventLoop
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, Final, final
 
 from sumida.io._engine import Engine
@@ -29,6 +30,11 @@ def _tell(loop: AbstractEventLoop, call: Callable[..., object], *args: object) -
     """Call something on the loop, if that is there still."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *args)
+
+
+def _start(thread: threading.Thread) -> None:
+    """Start a thread in an empty context, where it may inherit one (CPython 3.14)."""
+    Context().run(thread.start)
 
 
 @final
@@ -92,7 +98,7 @@ class ThreadReadTransport(asyncio.Transport):
         self._is_working = True
         # A thread each time: none is there while nobody reads, and input by hand, or
         # a file in big pieces, is not so quick that it would matter.
-        threading.Thread(target=self._wait, name="sumida-input", daemon=True).start()
+        _start(threading.Thread(target=self._wait, name="sumida-input", daemon=True))
 
     def _wait(self) -> None:
         """Wait until there is something, and read it; on the thread."""
@@ -199,9 +205,10 @@ class ThreadWriteTransport(MarkedTransport):
         self._is_working = True
         pieces = b"".join(self._pieces)
         self._pieces.clear()
-        threading.Thread(
+        writing = threading.Thread(
             target=self._write, args=(pieces,), name="sumida-output", daemon=True
-        ).start()
+        )
+        _start(writing)
 
     def _write(self, data: bytes) -> None:
         """Write all of `data`; on the thread."""

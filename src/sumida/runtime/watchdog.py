@@ -21,6 +21,7 @@ import traceback
 from asyncio import AbstractEventLoop
 from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 from typing import Final, final
@@ -295,7 +296,8 @@ class LoopWatchdog:
             name="sumida-watchdog",
             daemon=True,
         )
-        self._thread.start()
+        # From CPython 3.14 on a thread may inherit the context, and keep what is in it.
+        Context().run(self._thread.start)
 
     def stop(self) -> None:
         """Stop watching; harmless when it did already."""
