@@ -82,6 +82,17 @@ def test_if_one_cannot_be_started_none_is(run: Run) -> None:
     assert zombies() == []
 
 
+def test_those_before_it_are_reaped_without_the_loop(run: Run) -> None:
+    """It may end with the error, before it hears of their end."""
+    run(sleep, 0)  # the first uvloop keeps two descriptors for ever
+    before = descriptors()
+    for _ in range(5):
+        with pytest.raises(SpawnError):
+            run((Command("yes") | Command("sumida-no-such")).output)
+    while zombies() or descriptors() != before:
+        pass
+
+
 def test_memory_is_bounded(run: Run) -> None:
     """All are killed when the last one writes too much."""
 

@@ -34,6 +34,13 @@ _WHOLE_GROUP: Final = 4
 _LAST_WAIT: Final = 1.0
 """How long the interpreter's end waits for children that it has killed, in seconds."""
 
+_FIRST_LOOK: Final = 0.001
+_LAST_LOOK: Final = 0.5
+"""How long a thread gives a loop to reap a child, before it looks whether it is closed.
+
+In seconds; each look takes twice as long as the one before it.
+"""
+
 _leaders: Final[WeakSet["ProcessHandle"]] = WeakSet()
 """Those that lead a group."""
 
@@ -117,10 +124,15 @@ class ProcessHandle:
         """Wait on a thread of its own, and leave the reaping to the loop's."""
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-        try:
+        with contextlib.suppress(RuntimeError):  # it is closed
             self._loop.call_soon_threadsafe(self.reap)
-        except RuntimeError:
-            self.reap()  # the loop is closed, and sends no more signals
+        delay = _FIRST_LOOK
+        while self.status is None:
+            if self._loop.is_closed():
+                self.reap()  # nobody else does, and it sends no more signals
+                return
+            time.sleep(delay)
+            delay = min(2 * delay, _LAST_LOOK)
 
     def reap(self) -> bool:
         """Take the status of a child that has ended.
@@ -268,9 +280,10 @@ class ProcessHandle:
         self.send_group(signal.SIGKILL)
         if self.status is not None:
             self.close()
-        elif self._loop.is_closed():
-            with contextlib.suppress(RuntimeError):
-                self._start_thread()
+            return
+        # The loop may be closed before it hears of the end, or is already.
+        with contextlib.suppress(RuntimeError):
+            self._start_thread()
 
 
 @final

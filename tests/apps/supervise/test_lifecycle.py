@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,7 @@ def test_a_port_shows_that_a_process_is_ready(run: Run) -> None:
     async def main() -> Stage:
         stage = Stage()
         port = free_port()
-        command = ("python3", "-c", serve, str(port))
+        command = (sys.executable, "-c", serve, str(port))
         db = Settings("db", command, HERE, ready=PortReady(port))
         async with stage.runs(shell_of("app", "true", depends_on=("db",)), db):
             await stage.until("finished", "app")
