@@ -6,7 +6,7 @@ from sumida import select, sleep
 from sumida.errors import ExitError, MisuseError, OutputLimitError, SpawnError
 from sumida.process import Command
 from tests.process.support import descriptors, is_dead, zombies
-from tests.support import Run
+from tests.support import Run, turns
 
 
 def test_each_reads_what_the_one_before_it_writes(run: Run) -> None:
@@ -84,7 +84,7 @@ def test_if_one_cannot_be_started_none_is(run: Run) -> None:
 
 def test_those_before_it_are_reaped_without_the_loop(run: Run) -> None:
     """It may end with the error, before it hears of their end."""
-    run(sleep, 0)  # the first uvloop keeps two descriptors for ever
+    run(turns)  # the first uvloop keeps two descriptors for ever
     before = descriptors()
     for _ in range(5):
         with pytest.raises(SpawnError):
