@@ -249,6 +249,25 @@ def test_closed_waits_until_nobody_watches(run: Run) -> None:
     assert run(main)
 
 
+def test_closed_can_be_waited_for_again(run: Run) -> None:
+    """With the same operation, when somebody watches again."""
+
+    async def main() -> list[bool]:
+        with watch.channel(1)[0] as tx:
+            closed = tx.closed()
+            waited: list[bool] = []
+            for _ in range(2):
+                rx = tx.subscribe()
+                task = asyncio.ensure_future(closed)
+                await turns()
+                waited.append(not task.done())
+                rx.close()
+                await task
+            return waited
+
+    assert run(main) == [True, True]
+
+
 def test_a_collected_sender_closes_with_a_warning(run: Run) -> None:
     """The last one wakes who waits for a change."""
 

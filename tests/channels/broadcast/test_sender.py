@@ -94,6 +94,8 @@ def test_counts_weak_senders_and_identity(run: Run) -> None:
         news.close()
         assert sub.is_closed
         assert weak.upgrade() is None
+        del weak
+        assert (sub.sender_strong_count, sub.sender_weak_count) == (0, 0)
         with pytest.raises(Closed):
             news.send(1)
         with pytest.raises(Closed):
@@ -102,6 +104,42 @@ def test_counts_weak_senders_and_identity(run: Run) -> None:
             news.clone()
 
     run(main)
+
+
+def test_closed_can_be_waited_for_again(run: Run) -> None:
+    """With the same operation, when somebody has subscribed since."""
+
+    async def main() -> list[bool]:
+        with broadcast.channel(1) as news:
+            closed = news.closed()
+            waited: list[bool] = []
+            for _ in range(2):
+                sub = news.subscribe()
+                task = asyncio.ensure_future(closed)
+                await turns()
+                waited.append(not task.done())
+                sub.close()
+                await task
+            return waited
+
+    assert run(main) == [True, True]
+
+
+def test_closing_a_sender_on_another_thread_changes_nothing(run: Run) -> None:
+    """Somebody waits for a message on the loop."""
+
+    async def main() -> str:
+        with broadcast.channel(1) as news:
+            sub = news.subscribe()
+            task = asyncio.ensure_future(sub.recv())
+            await turns()
+            with pytest.raises(WrongLoopError):
+                await asyncio.to_thread(news.close)
+            assert not sub.is_closed
+            news.send("x")
+            return await task
+
+    assert run(main) == "x"
 
 
 def test_closed_waits_for_the_last_receiver(run: Run) -> None:

@@ -32,9 +32,12 @@ def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
     async def main() -> list[int]:
         tx, rx = mpsc.channel(9)
         with tx:
-            await tx.send_many([1, 2, 3])
-            received = [await rx.recv()]
+            await tx.send_many([1, 2, 3, 4, 5])
+            received: list[int] = []
             while not rx.is_empty:
+                received.append(await rx.recv())
+                if rx.is_empty:
+                    break
                 match way:
                     case "recv":
                         received.append(await rx.recv())
@@ -48,10 +51,10 @@ def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
                         received += await rx.recv_many(1)
             waiting = await started(rx.recv())
             assert not waiting.done()
-            await tx.send(4)
+            await tx.send(6)
             return [*received, await waiting]
 
-    assert run(main) == [1, 2, 3, 4]
+    assert run(main) == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_queue_is_drained_after_the_last_sender_closed(run: Run) -> None:

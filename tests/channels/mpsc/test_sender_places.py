@@ -68,6 +68,62 @@ def test_try_send_does_not_pass_a_sender_that_lingers(run: Run) -> None:
     assert run(main) == [0, 1]
 
 
+def test_places_that_one_who_lingers_leaves_are_free(run: Run) -> None:
+    """As many as came free meanwhile, but for those that it is about to take."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(3)
+        with tx:
+            await tx.send_many([1, 2, 3])
+            lingering = asyncio.create_task(of(tx.send(4)))
+            await turns(1)
+            free = [tx.capacity]
+            for _ in range(3):
+                rx.try_recv()
+                free.append(rx.capacity)
+            await lingering
+            return [*free, tx.capacity, rx.try_recv()]
+
+    assert run(main) == [0, 0, 1, 2, 2, 4]
+
+
+@pytest.mark.parametrize("kind", ["send", "send_many", "reserve"])
+def test_who_goes_on_leaves_another_that_lingers_in_line(run: Run, kind: str) -> None:
+    """It was served while it lingered, so that the next could begin to."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(1)
+        received: list[int] = []
+
+        def serve() -> None:
+            received.append(rx.try_recv())
+            with pytest.raises(Full):
+                tx.try_send(9)
+
+        async def first() -> None:
+            if kind == "send":
+                await tx.send(1)
+            elif kind == "send_many":
+                await tx.send_many([1])
+            else:
+                (await tx.reserve()).send(1)
+            received.append(rx.try_recv())
+            # The place is the next one's, who has not gone on yet.
+            with pytest.raises(Full):
+                tx.try_send(9)
+
+        with tx:
+            tx.try_send(0)
+            one = asyncio.create_task(first())
+            asyncio.get_running_loop().call_soon(serve)
+            two = asyncio.create_task(of(tx.send(2)))
+            await one
+            await two
+            return [*received, rx.try_recv()]
+
+    assert run(main) == [0, 1, 2]
+
+
 def test_cancelled_send_sends_nothing_and_gives_its_place_up(run: Run) -> None:
     """A send cancelled while it waits leaves no trace; who is behind it goes on."""
 

@@ -71,11 +71,11 @@ class Shared(Generic[T]):
         self.receivers -= 1
         slots = self.slots
         for number in range(max(cursor, self.tail - self.capacity), self.tail):
-            slot = slots.get(number)
-            if slot is not None:
-                slot.unseen -= 1
-                if not slot.unseen:
-                    del slots[number]
+            # It is there: one receiver at least has not seen it, this one.
+            slot = slots[number]
+            slot.unseen -= 1
+            if not slot.unseen:
+                del slots[number]
         if not self.receivers:
             self.closings.wake_all()
 

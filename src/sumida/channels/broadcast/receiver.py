@@ -179,7 +179,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
             oldest = shared.tail - shared.capacity
             if cursor < oldest:
                 self._cursor = oldest
-                self.forget_place()
                 raise Lagged(oldest - cursor)
             if not shared.senders:
                 raise Closed("channel")
