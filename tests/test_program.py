@@ -297,3 +297,26 @@ def test_the_third_signal_ends_a_blocked_loop(uvloop: bool) -> None:
     status, said = child.finish()
     assert status in {143, -signal.SIGTERM}
     assert said == []
+
+
+def test_a_task_that_ends_the_program_lets_it_clean_up() -> None:
+    """Main is cancelled, and the phases run; the code is the task's."""
+    seen: list[str] = []
+
+    async def stop() -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(7)
+
+    async def main() -> None:
+        sumida.shutdown_phase("flush", lambda: seen.append("flush"), deadline=1)
+        try:
+            async with sumida.JoinSet[None]() as tasks:
+                tasks.spawn(stop())
+        finally:
+            seen.append("main")
+
+    with pytest.raises(SystemExit) as raised:
+        sumida.run(main, uvloop=False)
+
+    assert raised.value.code == 7
+    assert seen == ["main", "flush"]

@@ -13,6 +13,7 @@ import pytest
 from sumida import CancellationToken, select
 from sumida._core.sleeper import Racer, Sleeper
 from sumida.channels import mpsc
+from sumida.errors import BusyError
 from sumida.io import duplex
 from sumida.net import UnixStream
 from sumida.operation import PENDING, Operation, Pending
@@ -380,3 +381,21 @@ def test_one_that_is_kept_cannot_be_woken_and_holds_nothing(run: Run) -> None:
         return [*seen, racer.token]
 
     assert run(main) == [True, None, None]
+
+
+def test_one_that_was_refused_a_wait_counts_as_woken(run: Run) -> None:
+    """It is kept, and what was armed until then must not find it waiting."""
+
+    async def main() -> bool:
+        tx, rx = mpsc.channel(1)
+        waiting = asyncio.ensure_future(rx.recv())
+        await turns()
+        with pytest.raises(BusyError):
+            await select(CancellationToken(), rx, biased=True)
+        (racer,) = _race._spares
+        waiting.cancel()
+        tx.close()
+        await turns()
+        return racer.done()
+
+    assert run(main)

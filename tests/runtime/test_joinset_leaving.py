@@ -299,3 +299,25 @@ def test_the_end_of_the_program_is_raised_by_the_set_too(loop_kind: LoopKind) ->
         assert task.done()
     finally:
         loop.close()
+
+
+def test_one_wait_for_the_next_can_be_used_again(run: Run) -> None:
+    """It has given up its place each time, and takes the last one."""
+
+    async def main() -> list[int]:
+        tasks: JoinSet[int] = JoinSet()
+
+        async def give(n: int) -> int:
+            await turns(3)
+            return n
+
+        following = tasks.join_next()
+        seen = []
+        for n in range(3):
+            tasks.spawn(give(n))
+            task = await following
+            assert task is not None
+            seen.append(task.result())
+        return seen
+
+    assert run(main) == [0, 1, 2]

@@ -1,12 +1,18 @@
 """The loop of a program: which one, and what it leaves behind."""
 
 import asyncio
+import gc
 import sys
+from collections.abc import Coroutine
 from importlib.util import find_spec
+from typing import TypeVar
 
 import pytest
 
+from sumida.runtime.joinset import JoinSet
 from sumida.runtime.run import LoopRun, make_loop
+
+T = TypeVar("T")
 
 
 def test_uvloop_is_taken_where_it_is() -> None:
@@ -52,3 +58,85 @@ def test_a_blocked_loop_is_watched_and_debug_is_set() -> None:
 
     with LoopRun(uvloop=False, debug=True, strict=True, watch_blocking=5) as loop:
         assert loop.run(main(), lambda _task: None)
+
+
+def _run(main: Coroutine[object, object, T], *, uvloop: bool = False) -> T:
+    with LoopRun(
+        uvloop=uvloop, debug=None, strict=False, watch_blocking=None
+    ) as loop_run:
+        return loop_run.run(main, lambda _task: None)
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt])
+def test_main_cleans_up_when_a_task_ends_the_program(
+    kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is cancelled, and may wait; and nothing is told of that was not lost."""
+    seen: list[str] = []
+
+    async def stop() -> None:
+        await asyncio.sleep(0)
+        raise kind(7)
+
+    async def main() -> None:
+        try:
+            async with JoinSet[None]() as tasks:
+                tasks.spawn(stop())
+                tasks.spawn(clean_up("task"))
+        finally:
+            await asyncio.sleep(0)
+            seen.append("main")
+
+    async def clean_up(name: str) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            seen.append(name)
+
+    with pytest.raises(kind) as raised:
+        _run(main())
+    gc.collect()
+
+    assert raised.value.args == (7,)
+    assert seen == ["task", "main"]
+    assert not caplog.records
+
+
+def test_what_was_left_is_ended_although_it_ends_the_program() -> None:
+    """Each in its turn, and the last one's code is the program's."""
+    ended: list[int] = []
+
+    async def stubborn(number: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(number)
+            raise SystemExit(number)
+
+    async def main() -> list[object]:
+        kept: list[object] = [asyncio.create_task(stubborn(n)) for n in (1, 2)]
+        await asyncio.sleep(0)
+        return kept
+
+    with pytest.raises(SystemExit):
+        _run(main())
+
+    assert sorted(ended) == [1, 2]
+
+
+def test_main_that_never_began_is_closed() -> None:
+    """What starts it has failed, and Python does not warn."""
+
+    async def main() -> None:
+        raise AssertionError
+
+    def fail(_task: object) -> None:
+        raise KeyError
+
+    with (
+        pytest.raises(KeyError),
+        LoopRun(uvloop=False, debug=None, strict=False, watch_blocking=None) as run,
+    ):
+        run.run(main(), fail)
+    gc.collect()

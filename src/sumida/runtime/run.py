@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import inspect
 import logging
 from asyncio import AbstractEventLoop, CancelledError, Runner, Task
 from collections.abc import Callable, Coroutine
@@ -28,6 +29,9 @@ _logger: Final = logging.getLogger("sumida")
 
 POOLS_DEADLINE: Final = 5.0
 """How long threads and processes may go on after main has ended, in seconds."""
+
+_TRIES: Final = 3
+"""So often the end of a program goes on when a task of it, or Ctrl-C, ends the loop."""
 
 
 def make_loop(*, uvloop: bool | None = None) -> AbstractEventLoop:
@@ -132,6 +136,9 @@ class LoopRun:
     ) -> T:
         """Run `main` to its end, then end what it left behind.
 
+        A task that raises `SystemExit` or `KeyboardInterrupt` ends the loop at once.
+        Then `main` is cancelled like all others, and cleans up as ever.
+
         Args:
             main: What to run.
             on_start: Called in the loop with the task that runs it.
@@ -139,9 +146,11 @@ class LoopRun:
         Returns:
             What `main` returns.
         """
+        task: Task[Any] | None = None
 
         async def started() -> T:
-            task: Task[Any] | None = asyncio.current_task()
+            nonlocal task
+            task = asyncio.current_task()
             assert task is not None
             on_start(task)
             return await main
@@ -149,27 +158,85 @@ class LoopRun:
         try:
             return self._runner.run(started())
         finally:
-            main.close()
-            self._runner.run(_clean_up())
+            if inspect.getcoroutinestate(main) == inspect.CORO_CREATED:
+                main.close()  # so that Python does not warn
+            self._end(task)
+
+    def _end(self, main: Task[Any] | None) -> None:
+        """End what is left; who ends the program meanwhile has to wait for it."""
+        end = _End(main)
+        ending: BaseException | None = None
+        for _ in range(_TRIES):
+            try:
+                self._runner.run(end.come())
+            except (SystemExit, KeyboardInterrupt) as error:
+                ending = error
+            else:
+                break
+        if main is not None and main.done() and not main.cancelled():
+            main.exception()  # seen: it is raised, here or where the loop was ended
+        if ending is not None:
+            raise ending
 
 
-async def _clean_up() -> None:
-    """End what main left behind, and say what it was."""
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    if left:
-        names = ", ".join(sorted(task.get_name() for task in left if task is not None))
-        _logger.warning(
-            "%d tasks outlived main and are cancelled: %s; spawn them in a JoinSet",
-            len(left),
-            names,
-        )
-        try:
-            await cancel_and_wait(task for task in left if task is not None)
-        except CancelledError:
-            # A signal; the tasks have ended, and so does the loop.
-            _logger.debug("cancelled while cleaning up")
-    stuck: list[StuckWorker] = []
-    stuck += await shutdown_blocking(POOLS_DEADLINE)
-    stuck += await shutdown_cpu(POOLS_DEADLINE)
-    for worker in stuck:
-        _logger.warning("left behind: %s", worker)
+@final
+class _End:
+    """The end of what runs in a loop, which goes on when the loop is ended by it.
+
+    Args:
+        main: The task of main; None if it never began.
+    """
+
+    __slots__ = ("_helpers", "_main", "_task")
+
+    def __init__(self, main: Task[Any] | None) -> None:
+        self._main = main
+        self._task: Task[None] | None = None
+        # Those who wait for the end, also in vain.
+        self._helpers: set[Task[Any] | None] = set()
+
+    def __repr__(self) -> str:
+        return f"<_End of {self._main!r}>"
+
+    async def come(self) -> None:
+        """Wait until all has ended."""
+        self._helpers.add(asyncio.current_task())
+        if self._task is None:
+            self._task = asyncio.create_task(self._clean_up())
+            self._helpers.add(self._task)
+        await asyncio.wait([self._task])
+        self._task.result()
+
+    async def _clean_up(self) -> None:
+        """End main, if it still runs, and what it left behind; say what that was."""
+        await self._end_main()
+        left = [task for task in asyncio.all_tasks() if task not in self._helpers]
+        if left:
+            _logger.warning(
+                "%d tasks outlived main and are cancelled: %s; spawn them in a JoinSet",
+                len(left),
+                ", ".join(sorted(task.get_name() for task in left)),
+            )
+            try:
+                await cancel_and_wait(left)
+            except CancelledError:
+                # A signal; the tasks have ended, and so does the loop.
+                _logger.debug("cancelled while cleaning up")
+        stuck: list[StuckWorker] = []
+        stuck += await shutdown_blocking(POOLS_DEADLINE)
+        stuck += await shutdown_cpu(POOLS_DEADLINE)
+        for worker in stuck:
+            _logger.warning("left behind: %s", worker)
+
+    async def _end_main(self) -> None:
+        """Let main end what belongs to it, where a task of it has ended the loop."""
+        main = self._main
+        if main is None or main.done():
+            return
+        main.cancel()
+        await asyncio.wait([main])
+        error = None if main.cancelled() else main.exception()
+        if error is not None and not isinstance(error, (SystemExit, KeyboardInterrupt)):
+            message = "main failed while it was cancelled, for a task ends the program"
+            about = {"message": message, "exception": error, "task": main}
+            asyncio.get_running_loop().call_exception_handler(about)
