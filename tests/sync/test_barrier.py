@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
-from sumida.sync import Barrier
+from sumida import select
+from sumida.errors import WrongLoopError
+from sumida.sync import Barrier, BarrierWaitResult, Mutex, Notify
 from sumida.testing import turns
+from tests.core.support import of, started
 from tests.support import Run
 
 
@@ -43,6 +46,91 @@ def test_who_leaves_does_not_count(run: Run) -> None:
         return seen
 
     assert run(main) == ["<Barrier 1/2>", "<Barrier 0/2>"]
+
+
+def test_who_is_about_to_leave_does_not_count(run: Run) -> None:
+    """One that was cancelled, or woken by another branch, and has not run yet."""
+
+    async def main() -> list[object]:
+        barrier, notify = Barrier(3), Notify()
+        staying = await started(barrier.wait())
+        leaving = await started(barrier.wait())
+        choosing = await started(select(barrier.wait(), notify))
+        seen: list[object] = [choosing.done(), repr(barrier)]
+        await asyncio.wait([staying, leaving, choosing])
+        staying = await started(barrier.wait())
+        leaving = await started(barrier.wait())
+        leaving.cancel()
+        # In the same turn, before the other has left.
+        won = await select(barrier.wait(), _nothing(), biased=True)
+        seen.append(won[0])
+        choosing = await started(select(barrier.wait(), notify))
+        notify.notify_one()
+        won = await select(barrier.wait(), _nothing(), biased=True)
+        assert await choosing == (1, None)
+        seen += [won[0], repr(barrier)]
+        last = await started(barrier.wait())
+        assert not last.done()
+        assert (await barrier.wait()).is_leader
+        for task in (staying, last):
+            assert not (await task).is_leader
+        return [*seen, leaving.cancelled(), repr(barrier)]
+
+    assert run(main) == [
+        True,
+        "<Barrier 0/3>",
+        1,
+        1,
+        "<Barrier 1/3>",
+        True,
+        "<Barrier 0/3>",
+    ]
+
+
+def test_who_was_woken_in_vain_may_be_the_leader(run: Run) -> None:
+    """It comes again, when the others are there."""
+
+    async def main() -> tuple[bool, bool, str]:
+        barrier, mutex = Barrier(2), Mutex(0)
+        held = await mutex.lock()
+        guard = mutex.lock()
+        choosing = await started(select(guard, barrier.wait()))
+        held.release()
+        other = barrier.wait()
+        # The other arrives before the lock that woke the first is taken away again.
+        arrived = asyncio.create_task(of(other))
+        won = await choosing
+        assert won[0] == 0
+        won[1].release()
+        leader = (await barrier.wait()).is_leader
+        return leader, (await arrived).is_leader, repr(barrier)
+
+    assert run(main) == (True, False, "<Barrier 0/2>")
+
+
+def test_a_barrier_of_another_loop_is_not_opened() -> None:
+    """Who comes from there is refused; those who wait stay, and count."""
+
+    async def arrive() -> "asyncio.Task[BarrierWaitResult]":
+        return await started(barrier.wait())
+
+    async def come() -> bool:
+        return (await barrier.wait()).is_leader
+
+    async def end() -> bool:
+        return await come() and not (await waiting).is_leader
+
+    barrier = Barrier(2)
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.run(arrive())
+        with pytest.raises(WrongLoopError):
+            second.run(come())
+
+        assert first.run(end())
+
+
+async def _nothing() -> None:
+    pass
 
 
 def test_small_sizes(run: Run) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sumida import CancellationToken, select, sleep
 from sumida.errors import WrongLoopError
 from sumida.testing import turns
+from tests.core.support import started
 from tests.support import Run
 
 
@@ -107,6 +108,68 @@ def test_a_cancel_of_the_caller_ends_the_coroutine(run: Run) -> None:
         return task.cancelled(), bool(inner)
 
     assert run(main) == (True, True)
+
+
+def test_a_coroutine_that_cancels_the_token_is_ended(run: Run) -> None:
+    """Also in its first step, which an eager task makes before anybody listens."""
+
+    async def main() -> tuple[str | None, bool]:
+        token = CancellationToken()
+
+        async def work() -> str:
+            token.cancel("by myself")
+            await sleep(100)
+            return "worked on"
+
+        return await token.run_until_cancelled(work()), token.is_cancelled
+
+    assert run(main) == (None, True)
+
+
+def test_nothing_is_left_running_for_a_token_of_another_loop() -> None:
+    """The coroutine has ended when the error is raised."""
+    token = CancellationToken()
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("ended")
+
+    async def begin() -> "asyncio.Task[None]":
+        return await started(token.cancelled())
+
+    async def misuse() -> int:
+        with pytest.raises(WrongLoopError):
+            await token.run_until_cancelled(work())
+        return len(asyncio.all_tasks())
+
+    async def end() -> None:
+        token.cancel()
+        await waiting
+
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        waiting = first.run(begin())
+        assert second.run(misuse()) == 1
+        first.run(end())
+
+    assert ended in ([], ["ended"])
+
+
+def test_a_guard_that_a_thread_drops_cancels_the_children(run: Run) -> None:
+    """On their loop, though nobody waits for the token itself."""
+
+    async def main() -> tuple[bool, str | None]:
+        token = CancellationToken()
+        child = token.child_token()
+        waiting = await started(child.cancelled())
+        guards = [token.drop_guard()]
+        await asyncio.to_thread(guards.clear)
+        await waiting
+        return token.is_cancelled, child.reason
+
+    assert run(main) == (True, "its guard was collected")
 
 
 def test_a_guard_cancels_unless_disarmed(run: Run) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sumida.errors import BusyError, MisuseError, ReleasedError, WrongLoopError
+from sumida.errors import BusyError, Closed, MisuseError, ReleasedError, WrongLoopError
 from sumida.operation import BUDGET, UNSHARED, budget
 from sumida.sync import (
     Mutex,
@@ -29,6 +29,18 @@ LOCKS: list[Callable[[], Enter]] = [
     lambda: RwLock(0).write,
 ]
 """Each is for one at a time."""
+
+
+def _blocking(lock: object, name: str) -> tuple[object, Enter]:
+    return lock, getattr(lock, name)
+
+
+BLOCKING: list[Callable[[], tuple[object, Enter]]] = [
+    lambda: _blocking(Mutex(0), "blocking_lock"),
+    lambda: _blocking(Semaphore(1), "blocking_acquire"),
+    lambda: _blocking(RwLock(0, max_readers=1), "blocking_read"),
+    lambda: _blocking(RwLock(0), "blocking_write"),
+]
 
 
 @pytest.mark.parametrize("make", LOCKS)
@@ -157,6 +169,28 @@ def test_a_guard_is_entered_by_one(run: Run, make: Callable[[], Enter]) -> None:
 
 
 @pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_that_was_served_is_entered_by_one(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """Also between the wake-up of its task and that task's next step."""
+
+    async def main() -> str:
+        enter = make()
+        held = await enter()
+        guard = enter()
+        first = asyncio.create_task(_enter(guard))
+        await turns()
+        held.release()
+        with pytest.raises(BusyError):
+            await guard
+        with pytest.raises(BusyError):
+            await _enter(guard)
+        return await first
+
+    assert run(main) == "inside"
+
+
+@pytest.mark.parametrize("make", LOCKS)
 def test_a_guard_is_released_once(run: Run, make: Callable[[], Enter]) -> None:
     """Inside of its block, and not again where that ends."""
 
@@ -202,6 +236,74 @@ def test_a_line_of_another_loop_is_refused(make: Callable[[], Enter]) -> None:
         assert held[0].is_held
         assert first.run(end(waiting)) == "inside"
         assert second.run(take()) == "inside"
+
+
+@pytest.mark.parametrize("make", BLOCKING)
+def test_a_thread_stands_in_the_same_line(
+    run: Run, make: Callable[[], tuple[object, Enter]]
+) -> None:
+    """Also where nobody has waited yet: on the loop on which the lock was made."""
+
+    async def main() -> None:
+        lock, enter = make()
+        guard = await asyncio.to_thread(enter)
+        assert guard.is_held
+        waiting = asyncio.create_task(asyncio.to_thread(enter))
+        while "1 waiting" not in repr(lock):
+            await asyncio.sleep(0)
+        guard.release()
+        with await waiting as second:
+            assert second.is_held
+
+    run(main)
+
+
+@pytest.mark.parametrize("make", BLOCKING)
+def test_a_thread_needs_a_loop_that_runs(
+    make: Callable[[], tuple[object, Enter]],
+) -> None:
+    """A lock made outside of one has none, and a closed one will never answer."""
+
+    async def made() -> Enter:
+        return make()[1]
+
+    with pytest.raises(MisuseError, match="does not know"):
+        make()[1]()
+    with pytest.raises(Closed):
+        asyncio.run(made())()
+
+
+@pytest.mark.parametrize("make", BLOCKING)
+def test_a_loop_is_not_blocked(
+    run: Run, make: Callable[[], tuple[object, Enter]]
+) -> None:
+    """The way of the threads is refused on it."""
+
+    async def main() -> None:
+        _, enter = make()
+        with pytest.raises(MisuseError, match="would block"):
+            enter()
+
+    run(main)
+
+
+def test_a_lock_that_went_to_another_loop_is_found_there() -> None:
+    """By threads, too."""
+
+    async def main() -> None:
+        (await asyncio.to_thread(mutex.blocking_lock)).release()
+
+    async def wait_for_it() -> None:
+        async with mutex.lock():
+            other = asyncio.create_task(_enter(mutex.lock()))
+            await turns()
+        await other
+
+    mutex = Mutex(0)
+    for _ in range(2):
+        with asyncio.Runner() as runner:
+            runner.run(wait_for_it())
+            runner.run(main())
 
 
 async def _twice(enter: Enter) -> list[int]:

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from sumida.errors import AlreadyInitialized
+from sumida.errors import AlreadyInitialized, Closed
+from sumida.operation import budget
 from sumida.sync import OnceCell, SetOnce
 from sumida.testing import turns
 from tests.support import Run
@@ -55,6 +56,74 @@ def test_the_next_one_tries_when_the_first_fails(run: Run) -> None:
         return await waiting
 
     assert run(main) == 3
+
+
+def test_all_who_wait_go_on_in_one_turn(run: Run) -> None:
+    """However many they are; also if the value was taken away meanwhile."""
+
+    async def main() -> tuple[set[int], list[int]]:
+        cell = OnceCell[int]()
+        gate = asyncio.Event()
+        made: list[int] = []
+
+        async def make() -> int:
+            await gate.wait()
+            made.append(len(made))
+            return made[-1]
+
+        tasks = [asyncio.create_task(cell.get_or_init(make)) for _ in range(50)]
+        await turns()
+        gate.set()
+        await turns(4)
+        assert all(task.done() for task in tasks)
+        first = {await task for task in tasks}
+        gate.clear()
+        cell.take()
+        tasks = [asyncio.create_task(cell.get_or_init(make)) for _ in range(3)]
+        await turns()
+        gate.set()
+        tasks[0].add_done_callback(lambda _task: cell.take())
+        return first, [await task for task in tasks]
+
+    values, again = run(main)
+    assert values == {0}
+    assert again[0] == 1
+    assert set(again) <= {1, 2}
+
+
+def test_who_yields_finds_what_was_set_meanwhile(run: Run) -> None:
+    """And does not make another."""
+
+    async def main() -> tuple[int, int | None]:
+        cell = OnceCell[int]()
+
+        async def make() -> int:
+            raise AssertionError("it was set")
+
+        budget.left = 1
+        task = asyncio.create_task(cell.get_or_init(make))
+        if budget.left == 1:  # lazy
+            await turns(1)
+        cell.set(4)
+        return await task, cell.get()
+
+    assert run(main) == (4, 4)
+
+
+def test_an_error_that_says_closed_is_the_initialisers(run: Run) -> None:
+    """It is no reason to try again."""
+
+    async def main() -> bool:
+        cell = OnceCell[int]()
+
+        async def make() -> int:
+            raise Closed("database")
+
+        with pytest.raises(Closed, match="database"):
+            await cell.get_or_init(make)
+        return cell.is_initialized
+
+    assert not run(main)
 
 
 def test_a_cell_is_set_and_taken() -> None:

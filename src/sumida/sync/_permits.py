@@ -4,7 +4,8 @@ As in Tokio, a reader takes one of many permits and a writer takes them all. Wha
 taken is kept by a holder, which is also the wait for it.
 """
 
-from asyncio import Future, get_running_loop
+from asyncio import AbstractEventLoop, Future, get_running_loop
+from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Awaitable, Generator
 from types import TracebackType, coroutine
 from typing import Final, Generic, Literal, Protocol, Self, TypeVar, cast, final
@@ -21,7 +22,9 @@ from sumida.operation import (
     Pending,
     QueuedOperation,
     budget,
+    refuse_second,
 )
+from sumida.sync._home import home_of
 
 __all__ = ("Holder", "Owner", "Permits")
 
@@ -72,7 +75,7 @@ class Permits:
         waiters: Those who wait; with them there are no free permits.
     """
 
-    __slots__ = ("free", "is_closed", "owner", "sole", "waiters")
+    __slots__ = ("_made_on", "free", "is_closed", "owner", "sole", "waiters")
 
     def __init__(self, owner: Owner, free: int) -> None:
         self.owner = ref(owner)
@@ -80,6 +83,12 @@ class Permits:
         self.is_closed = False
         self.sole: object = None
         self.waiters = WaiterQueue(in_batches=True)
+        self._made_on = running_loop()
+
+    @property
+    def home(self) -> AbstractEventLoop | None:
+        """The loop on which a thread finds the tasks, if it is known."""
+        return home_of(self.waiters, self._made_on)
 
     @property
     def left(self) -> int:
@@ -164,6 +173,7 @@ class Holder(QueuedOperation[H], Generic[H, P]):
             Itself, holding them, or `PENDING`.
 
         Raises:
+            BusyError: Another task enters with it.
             MisuseError: It holds them already.
             Closed: There will be none.
         """
@@ -174,7 +184,11 @@ class Holder(QueuedOperation[H], Generic[H, P]):
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
         if state.is_closed:
             raise Closed("semaphore")
-        if self._waiter is None or not self.take_grant():
+        waiter = self._waiter
+        if waiter is not None and waiter.future is waiter:
+            # The task that entered with it sleeps, and may have been served.
+            refuse_second(self)
+        if waiter is None or not self.take_grant():
             if self._permits > state.free:
                 return PENDING
             state.free -= self._permits

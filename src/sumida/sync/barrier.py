@@ -41,12 +41,11 @@ class Barrier:
         `tokio::sync::Barrier`
     """
 
-    __slots__ = ("_arrived", "_generation", "_size", "_waiters")
+    __slots__ = ("_arrived", "_size", "_waiters")
 
     def __init__(self, size: int) -> None:
         self._size = max(check_count("size", size), 1)
         self._arrived = 0
-        self._generation = 0
         self._waiters = WaiterQueue()
 
     def __repr__(self) -> str:
@@ -64,23 +63,48 @@ class Barrier:
             An operation.
 
         Cancel safety:
-            Safe: a task that leaves before the barrier opens does not count. (In
-            Tokio it does.)
+            Safe: a task that leaves before the barrier opens does not count, nor does
+            one that was told to, and has not run yet. (In Tokio it does.)
         """
         return _Arrival(self, self._waiters)
+
+    def _open(self) -> bool:
+        """Let all go who wait, if with one more they are a group.
+
+        Returns:
+            Whether they are.
+
+        Raises:
+            WrongLoopError: They wait on another loop.
+        """
+        others = self._size - 1
+        if self._arrived < others:
+            return False
+        waiters = self._waiters
+        waiters.check_loop()
+        # Who was cancelled, or woken by another branch of a `select`, is about to
+        # leave, or to come again: it is not among those who pass now.
+        waiter = waiters.head
+        while waiter is not None:
+            future = waiter.future
+            others -= future is not None and not future.done()
+            waiter = waiter.after
+        if others > 0:
+            return False
+        while waiters.serve_first():
+            self._arrived -= 1
+        return True
 
 
 @final
 class _Arrival(QueuedOperation[BarrierWaitResult]):
     """One task at a barrier."""
 
-    __slots__ = ("_barrier", "_generation")
+    __slots__ = ("_barrier",)
 
     def __init__(self, barrier: Barrier, waiters: WaiterQueue) -> None:
         QueuedOperation.__init__(self, waiters)
         self._barrier = barrier
-        # The group it has arrived for; -1 while it has not.
-        self._generation = -1
 
     def __repr__(self) -> str:
         state = "waiting" if self.is_armed else "idle"
@@ -88,19 +112,11 @@ class _Arrival(QueuedOperation[BarrierWaitResult]):
 
     def poll(self) -> BarrierWaitResult | Literal[Pending.PENDING]:
         """Pass if the group is complete; see `Operation.poll`."""
-        barrier = self._barrier
-        if self._generation >= 0:
-            if self._generation == barrier._generation:
-                return PENDING
-            self._generation = -1
-            self.forget_place()
+        if self.take_grant():
             return BarrierWaitResult(is_leader=False)
-        if barrier._arrived + 1 < barrier._size:
+        if not self._barrier._open():
             return PENDING
-        barrier._waiters.check_loop()
-        barrier._arrived = 0
-        barrier._generation += 1
-        barrier._waiters.wake_all()
+        self.disarm()
         self.forget_place()
         return BarrierWaitResult(is_leader=True)
 
@@ -108,13 +124,11 @@ class _Arrival(QueuedOperation[BarrierWaitResult]):
         """Arrive; see `Operation.arm`."""
         waiter = QueuedOperation.arm(self, future)
         self._barrier._arrived += 1
-        self._generation = self._barrier._generation
         return waiter
 
     def disarm(self) -> None:
         """Go away again, if the barrier has not opened; see `Operation.disarm`."""
-        if self._generation >= 0:
-            if self._generation == self._barrier._generation:
-                self._barrier._arrived -= 1
-            self._generation = -1
+        waiter = self._waiter
+        if waiter is not None and waiter.future is not None and not waiter.granted:
+            self._barrier._arrived -= 1
         QueuedOperation.disarm(self)

@@ -6,6 +6,7 @@ A token is a request, not an exception: nothing is interrupted by it. A task loo
 
 import asyncio
 from asyncio import Future, get_running_loop
+from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Coroutine
 from inspect import iscoroutine
 from types import TracebackType
@@ -148,6 +149,7 @@ class CancellationToken(Source[None]):
 
         Raises:
             TypeError: `coroutine` is none.
+            WrongLoopError: Tasks of another loop wait for the token.
 
         Cancel safety:
             Safe if the coroutine is: it is cancelled with the caller, and awaited.
@@ -167,11 +169,13 @@ class CancellationToken(Source[None]):
                 future.set_result(None)
 
         try:
-            if not task.done():
+            # An eager one may have ended, or cancelled the token itself.
+            if not task.done() and operation.poll() is PENDING:
                 operation.arm(future)
                 task.add_done_callback(wake)
                 await future
-        except asyncio.CancelledError:
+        except BaseException:
+            # Cancelled; or the token is another loop's.
             await cancel_and_wait([task])
             raise
         finally:
@@ -212,11 +216,14 @@ class DropGuard:
         `tokio_util::sync::DropGuard`
     """
 
-    __slots__ = ("_token", "_waiters")
+    __slots__ = ("_home", "_token")
 
     def __init__(self, token: CancellationToken) -> None:
         self._token: CancellationToken | None = token
-        self._waiters = token._waiters
+        # Where it is done if it is collected, and nobody waits for the token itself:
+        # somebody may for a child.
+        self._home = WaiterQueue()
+        self._home.loop = running_loop()
 
     def __repr__(self) -> str:
         return f"<DropGuard {'disarmed' if self._token is None else self._token!r}>"
@@ -246,4 +253,8 @@ class DropGuard:
     def __del__(self) -> None:
         token = self.disarm()
         if token is not None and not token.is_cancelled:
-            finalize(self._waiters, lambda: token.cancel("its guard was collected"))
+            finalize(
+                token._waiters,
+                lambda: token.cancel("its guard was collected"),
+                self._home,
+            )

@@ -5,6 +5,7 @@ reading and writing, asyncio needs no lock at all. For threads: `ThreadMutex`.
 """
 
 from asyncio import Future, get_running_loop
+from asyncio import _get_running_loop as running_loop  # None, not an error, outside
 from collections.abc import Awaitable, Generator
 from sys import getrefcount
 from types import TracebackType, coroutine
@@ -24,7 +25,9 @@ from sumida.operation import (
     Pending,
     QueuedOperation,
     budget,
+    refuse_second,
 )
+from sumida.sync._home import home_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -47,7 +50,7 @@ _OTHER: Final = True
 class _State(Generic[T]):
     """What a mutex and its guards share; a guard does not know the mutex itself."""
 
-    __slots__ = ("holder", "mutex", "value", "waiters")
+    __slots__ = ("holder", "made_on", "mutex", "value", "waiters")
 
     def __init__(self, mutex: "Mutex[T]", value: T) -> None:
         self.mutex = ref(mutex)
@@ -56,6 +59,7 @@ class _State(Generic[T]):
         # `_OTHER`, for any other guard, and for the next in line that was given it.
         self.holder: object = None
         self.waiters = WaiterQueue()
+        self.made_on = running_loop()
 
     def __repr__(self) -> str:
         if self.holder is None:
@@ -142,9 +146,9 @@ class Mutex(Generic[T]):
             MisuseError: Called on an event loop's thread, or before a loop is known.
             Closed: The loop is closed.
         """
-        return blocking(
-            MutexGuard(self._state), self._state.waiters.loop, "blocking_lock()"
-        )
+        state = self._state
+        loop = home_of(state.waiters, state.made_on)
+        return blocking(MutexGuard(state), loop, "blocking_lock()")
 
 
 @final
@@ -200,15 +204,20 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             Itself, holding the lock, or `PENDING`.
 
         Raises:
+            BusyError: Another task enters with it.
             MisuseError: It holds the lock already.
         """
         state = self._state
         if self.is_held:
             raise MisuseError(f"{self!r} is awaited while held", "release it first")
+        waiter = self._waiter
+        if waiter is not None and waiter.future is waiter:
+            # The task that entered with it sleeps, and may have been served.
+            refuse_second(self)
         if state.holder is None:
             state.holder = _OTHER
             self.forget_place()
-        elif self._waiter is None or not self.take_grant():
+        elif waiter is None or not self.take_grant():
             return PENDING
         # It must be seen when this one is dropped.
         state.drop_spare(self)

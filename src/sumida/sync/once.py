@@ -1,10 +1,10 @@
 """A value that is set once: by the first that needs it, or by whoever has it."""
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, cast, final
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, final
 
 from sumida._core.waiters import WaiterQueue
-from sumida.errors import AlreadyInitialized
+from sumida.errors import AlreadyInitialized, Closed
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 from sumida.sync.semaphore import Semaphore
 
@@ -94,14 +94,22 @@ class OnceCell(Generic[T]):
         Cancel safety:
             Safe: the cell stays without a value, and the next caller makes it.
         """
-        if not isinstance(self._value, _Unset):
-            return self._value
-        async with self._turn.acquire():
-            # Another may have made it while this one waited.
-            value = cast("T | _Unset", self._value)
-            if isinstance(value, _Unset):
-                value = self._value = await make()
-            return value
+        while isinstance(self._value, _Unset):
+            turn = self._turn
+            try:
+                permit = await turn.acquire()
+            except Closed:
+                # Another has made it meanwhile.
+                continue
+            with permit:
+                if self.is_initialized:
+                    # Set by hand, while this one yielded to the others.
+                    continue
+                self._value = await make()
+                # All who wait go on at once, not one in each turn of the loop.
+                turn.close()
+                self._turn = Semaphore(1)
+        return self._value
 
     def take(self) -> T | None:
         """Empty the cell, so that it can be set again.

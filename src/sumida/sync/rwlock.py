@@ -158,7 +158,7 @@ class RwLock(Generic[T]):
             Closed: The loop is closed.
         """
         guard = RwLockReadGuard(self._state, 1)
-        return blocking(guard, self._state.waiters.loop, "blocking_read()")
+        return blocking(guard, self._state.home, "blocking_read()")
 
     def blocking_write(self) -> "RwLockWriteGuard[T]":
         """Get the lock to write from a thread that runs no event loop.
@@ -171,7 +171,7 @@ class RwLock(Generic[T]):
             Closed: The loop is closed.
         """
         guard = RwLockWriteGuard(self._state, self._state.max_readers)
-        return blocking(guard, self._state.waiters.loop, "blocking_write()")
+        return blocking(guard, self._state.home, "blocking_write()")
 
     def _put_spare(self, holder: object) -> None:
         if isinstance(holder, RwLockReadGuard):

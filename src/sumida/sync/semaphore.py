@@ -132,7 +132,7 @@ class Semaphore:
         """
         check_count("permits", permits)
         permit = SemaphorePermit(self._state, permits)
-        return blocking(permit, self._state.waiters.loop, "blocking_acquire()")
+        return blocking(permit, self._state.home, "blocking_acquire()")
 
     def add_permits(self, permits: int) -> None:
         """Make more permits.
