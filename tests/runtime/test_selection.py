@@ -383,20 +383,24 @@ def test_an_observer_is_told_of_each_wait_and_its_end(run: Run) -> None:
     assert listener.waits == 0
 
 
-def test_a_select_that_never_waits_yields_once_in_a_while(run: Run) -> None:
+@pytest.mark.parametrize("is_mixed", [True, False])
+def test_a_select_that_never_waits_yields_once_in_a_while(
+    run: Run, *, is_mixed: bool
+) -> None:
     """Each counts as one operation of the budget, and no more."""
 
     async def main() -> int:
         tx, rx = mpsc.unbounded_channel()
+        other_tx, other = mpsc.unbounded_channel()
         counter = TurnCounter()
         counting = asyncio.create_task(counter.count_on())
         await turns()
-        with tx:
+        with tx, other_tx:
             for n in range(BUDGET * 4):
                 tx.send(n)
             counter.count = 0
             for _ in range(BUDGET * 4):
-                await select(rx, CancellationToken())
+                await select(rx, CancellationToken() if is_mixed else other)
         count = counter.count
         await cancelled(counting)
         return count
@@ -422,3 +426,20 @@ def test_futures_among_the_branches_have_their_turn(run: Run, *, biased: bool) -
         return won
 
     assert run(main) == ({0} if biased else {0, 1})
+
+
+@pytest.mark.parametrize("count", [7, 8, 9, 10])
+def test_any_number_of_branches(run: Run, count: int) -> None:
+    """The names of a few are made beforehand."""
+
+    async def main() -> list[int]:
+        channels = [mpsc.unbounded_channel() for _ in range(count)]
+        seen = []
+        for n, (tx, _) in enumerate(channels):
+            tx.send(n)
+            seen.append((await select(*(rx for _, rx in channels)))[0])
+        for tx, _ in channels:
+            tx.close()
+        return seen
+
+    assert run(main) == list(range(count))

@@ -7,7 +7,7 @@ import weakref
 import pytest
 
 from sumida import TaskTracker
-from sumida.errors import MisuseError
+from sumida.errors import MisuseError, WrongLoopError
 from sumida.testing import turns
 from tests.support import Run
 
@@ -128,3 +128,39 @@ def test_only_a_task_can_be_tracked(run: Run) -> None:
         return len(tracker)
 
     assert run(main) == 0
+
+
+def test_to_be_empty_while_open_is_not_the_end(run: Run) -> None:
+    """A wait that was made before sees only what was so when it was closed."""
+
+    async def main() -> list[bool]:
+        tracker = TaskTracker()
+        waiting = asyncio.ensure_future(tracker.wait())
+        await tracker.spawn(work(1))
+        await turns()
+        seen = [tracker.is_empty]
+        tracker.spawn(work(10))
+        tracker.close()
+        await turns(5)
+        seen.append(waiting.done())
+        await waiting
+        return seen
+
+    assert run(main) == [True, False]
+
+
+def test_a_thread_cannot_close_what_a_task_waits_for(run: Run) -> None:
+    """It would not wake the loop; nothing is changed."""
+
+    async def main() -> bool:
+        tracker = TaskTracker()
+        waiting = asyncio.ensure_future(tracker.wait())
+        await turns()
+        with pytest.raises(WrongLoopError):
+            await asyncio.to_thread(tracker.close)
+        assert not tracker.is_closed
+        tracker.close()
+        await waiting
+        return True
+
+    assert run(main)

@@ -268,3 +268,52 @@ def test_every_order_is_tried(run: Run) -> None:
     run(cancel_everywhere, Recording)
 
     assert sorted(map(str, Recording.seen)) == sorted(map(str, [None, *Order]))
+
+
+def test_each_suspension_has_its_turn(run: Run) -> None:
+    """Those before it are gone through, by their own wake-ups."""
+
+    class TwoWaits(QueueWorld):
+        parked: ClassVar[list[tuple[int, int]]] = []
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.taken = 0
+
+        async def subject(self) -> object:
+            for _ in range(2):
+                await self.queue.get()
+                self.taken += 1
+            return None
+
+        def wakes(self) -> Sequence[Callable[[], object]]:
+            return [lambda: self.queue.put_nowait("x")] * 2
+
+        def check(self, outcome: Outcome) -> None:
+            if outcome.order is Order.PARKED:
+                self.parked.append((outcome.at, self.taken))
+
+    assert run(cancel_everywhere, TwoWaits) == 13
+    assert TwoWaits.parked == [(1, 0), (2, 1)]
+
+
+def test_who_has_failed_was_not_cancelled(run: Run) -> None:
+    """Its error is told to the world, which says whether it was right."""
+
+    class Failing(QueueWorld):
+        seen: ClassVar[list[tuple[bool, bool]]] = []
+
+        async def subject(self) -> object:
+            try:
+                return await self.queue.get()
+            except asyncio.CancelledError:
+                raise KeyError from None
+
+        def check(self, outcome: Outcome) -> None:
+            self.seen.append((outcome.was_cancelled, outcome.error is not None))
+
+    run(cancel_everywhere, Failing)
+
+    assert Failing.seen[0] == (False, False)
+    assert Failing.seen.count((False, True)) >= 5
+    assert (True, True) not in Failing.seen
