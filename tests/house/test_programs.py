@@ -1,5 +1,6 @@
 """The programs in README.md and docs/ run as they stand there."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -44,6 +45,46 @@ def test_program_runs(program: Program, tmp_path: Path) -> None:
 
     assert done.returncode == 0, f"{where(program)}:\n{done.stdout}{done.stderr}"
     assert done.stderr == "", f"{where(program)} complains:\n{done.stderr}"
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=where)
+def test_program_uses_what_it_imports(program: Program) -> None:
+    """A reader looks for each name that is imported."""
+    nodes = list(ast.walk(ast.parse(program.text)))
+    imported = {
+        alias.asname or alias.name.partition(".")[0]
+        for node in nodes
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+
+    assert imported - used == set()
+
+
+@pytest.mark.slow
+def test_programs_are_typed_right(tmp_path: Path) -> None:
+    """As far as they say what they take and give; all of them in one run of mypy."""
+    pytest.importorskip("mypy")
+    files = []
+    for number, program in enumerate(PROGRAMS):
+        file = tmp_path / f"{program.path.stem}_{program.line}_{number}.py"
+        file.write_text(program.padded, encoding="utf-8")
+        files.append(file.name)
+    done = subprocess.run(  # noqa: S603  # the repository's own programs
+        [
+            *(sys.executable, "-m", "mypy", "--check-untyped-defs"),
+            *("--config-file", "", "--python-executable", sys.executable),
+            *files,
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_there_are_programs() -> None:
