@@ -3,12 +3,15 @@
 import asyncio
 import gc
 import sys
+import threading
+import time
 from collections.abc import Coroutine
 from importlib.util import find_spec
 from typing import TypeVar
 
 import pytest
 
+from sumida.errors import BlockingCallError
 from sumida.runtime.joinset import JoinSet
 from sumida.runtime.run import LoopRun, make_loop
 
@@ -53,11 +56,21 @@ def test_main_runs_and_its_task_is_told() -> None:
 def test_a_blocked_loop_is_watched_and_debug_is_set() -> None:
     """As it is asked for."""
 
-    async def main() -> bool:
-        return asyncio.get_running_loop().get_debug()
+    async def main() -> tuple[bool, bool, bool]:
+        names = [thread.name for thread in threading.enumerate()]
+        try:
+            time.sleep(0.001)  # noqa: ASYNC251  # to be refused
+        except BlockingCallError:
+            is_strict = True
+        else:
+            is_strict = False
+        is_debugged = asyncio.get_running_loop().get_debug()
+        return is_debugged, is_strict, "sumida-watchdog" in names
 
     with LoopRun(uvloop=False, debug=True, strict=True, watch_blocking=5) as loop:
-        assert loop.run(main(), lambda _task: None)
+        assert loop.run(main(), lambda _task: None) == (True, True, True)
+    with LoopRun(uvloop=False, debug=None, strict=False, watch_blocking=None) as loop:
+        assert loop.run(main(), lambda _task: None) == (False, False, False)
 
 
 def _run(main: Coroutine[object, object, T], *, uvloop: bool = False) -> T:

@@ -317,3 +317,43 @@ def test_who_has_failed_was_not_cancelled(run: Run) -> None:
     assert Failing.seen[0] == (False, False)
     assert Failing.seen.count((False, True)) >= 5
     assert (True, True) not in Failing.seen
+
+
+def test_each_order_is_what_it_says(run: Run) -> None:
+    """How often the subject was cancelled, where it stood, and how that ended."""
+
+    class Telling(QueueWorld):
+        seen: ClassVar[dict[Order | None, tuple[bool, int, bool]]] = {}
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.cancels = 0
+            self.is_parked = False
+
+        async def subject(self) -> object:
+            await turns(5)
+            self.is_parked = True
+            try:
+                return await self.queue.get()
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                assert task is not None
+                self.cancels = task.cancelling()
+                raise
+
+        def check(self, outcome: Outcome) -> None:
+            told = (self.is_parked, self.cancels, outcome.returned)
+            self.seen[outcome.order] = told
+
+    run(cancel_everywhere, Telling)
+
+    assert Telling.seen == {
+        None: (True, 0, True),
+        Order.BEFORE_START: (False, 0, False),
+        Order.PARKED: (True, 1, False),
+        Order.CANCEL_WAKE: (True, 1, False),
+        Order.WAKE_CANCEL: (True, 1, False),
+        Order.WAKE_TURN_CANCEL: (True, 0, True),
+        Order.TWICE: (True, 2, False),
+        Order.TIMEOUT: (True, 1, False),
+    }

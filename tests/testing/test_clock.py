@@ -1,6 +1,7 @@
 """The paused clock: time passes only while nothing runs."""
 
 import asyncio
+import socket
 import time
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from sumida import Interval, operation, sleep, spawn_blocking, timeout
 from sumida.channels import mpsc
 from sumida.errors import Elapsed, MisuseError
-from sumida.testing import advance, run_paused
+from sumida.testing import advance, run_paused, turns
 
 
 def test_hours_pass_at_once() -> None:
@@ -148,5 +149,24 @@ def test_the_clock_stands_while_a_blocking_call_runs() -> None:
         async with timeout(1):
             await spawn_blocking(time.sleep, 0.01)
         return asyncio.get_running_loop().time()
+
+    assert run_paused(main) == 0
+
+
+def test_the_clock_stands_while_a_socket_is_ready() -> None:
+    """What has come from outside goes before what is to come later."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            receiving = asyncio.ensure_future(loop.sock_recv(ours, 10))
+            sleeping = asyncio.ensure_future(sleep(100))
+            await turns()
+            theirs.send(b"x")
+            assert await receiving == b"x"
+        sleeping.cancel()
+        return loop.time()
 
     assert run_paused(main) == 0
