@@ -272,10 +272,18 @@ class ReceiveWorld:
     def wakes(self) -> Sequence[Callable[[], object]]:
         return [lambda: self.tx.send("x")]
 
-    def check(self, outcome: Outcome) -> None:
-        if outcome.was_cancelled and outcome.is_woken:
+    async def check(self, outcome: Outcome) -> None:
+        if outcome.returned:
+            assert outcome.value == "x"
+            return
+        if outcome.is_woken:
             assert self.rx.try_recv() == "x"
-        self.tx.close()
+            return
+        # Nothing is left of the wait, so that another can begin.
+        waiting = asyncio.ensure_future(self.rx.recv())
+        await turns()
+        self.tx.send("y")
+        assert await waiting == "y"
 
 
 class ClosedWorld:
@@ -290,8 +298,10 @@ class ClosedWorld:
     def wakes(self) -> Sequence[Callable[[], object]]:
         return [self.rx.close]
 
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         assert self.tx.is_closed == (outcome.returned or outcome.is_woken)
+        self.rx.close()
+        await self.tx.closed()
         self.tx.close()
 
 

@@ -74,12 +74,16 @@ def test_without_receivers_nothing_is_sent(run: Run) -> None:
         rx.close()
         rx.close()
         assert tx.is_closed
+        late = tx.subscribe()
+        assert not tx.is_closed
+        late.close()
         with pytest.raises(Closed) as error:
             tx.send(2)
         seen: list[object] = [error.value.item, tx.borrow(), tx.send_replace(3)]
         late = tx.subscribe()
         seen += [late.borrow(), late.has_changed(), tx.is_closed]
         tx.close()
+        assert tx.is_closed
         return seen
 
     assert run(main) == [2, 1, 1, 3, False, False]
@@ -511,8 +515,16 @@ class ChangedWorld:
     def wakes(self) -> Sequence[Callable[[], object]]:
         return [lambda: self.tx.send(2)]
 
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         assert self.rx.has_changed() == (outcome.was_cancelled and outcome.is_woken)
+        if self.rx.has_changed():
+            await self.rx.changed()
+        # Nothing is left of the wait, so that another can begin.
+        waiting = asyncio.ensure_future(self.rx.changed())
+        await turns()
+        assert not waiting.done()
+        self.tx.send(3)
+        await waiting
         self.tx.close()
 
 

@@ -76,7 +76,6 @@ class Changed(QueuedOperation[None]):
             self.forget_place()
             return None
         if not (state.senders and self.is_open):
-            self.forget_place()
             raise Closed("watch channel" if self.is_open else "receiver")
         return PENDING
 

@@ -256,7 +256,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
             if not (shot.is_sender_closed or shot.is_receiver_closed):
                 return PENDING
             self._is_terminated = True
-            self.forget_place()
             raise Closed("oneshot channel")
         shot.value = _NOTHING
         self._is_terminated = True

@@ -79,6 +79,7 @@ def test_waiting_receivers_are_all_woken(run: Run) -> None:
 
     async def main() -> list[object]:
         news = broadcast.channel(4)
+        assert news
         other = news.clone()
         tasks = [
             asyncio.ensure_future(sub.recv())
@@ -88,6 +89,7 @@ def test_waiting_receivers_are_all_woken(run: Run) -> None:
         news.send("x")
         seen: list[object] = [await task for task in tasks]
         sub = news.subscribe()
+        assert sub
         task = asyncio.ensure_future(sub.recv())
         await turns()
         news.close()
@@ -160,19 +162,25 @@ def test_a_receiver_closed_in_the_turn_of_its_cancel_is_cancelled(run: Run) -> N
 def test_who_was_woken_for_a_message_that_is_gone_waits_on(run: Run) -> None:
     """Somebody took it without waiting."""
 
-    async def main() -> str:
+    async def main() -> list[str]:
         with broadcast.channel(4) as news:
             sub = news.subscribe()
-            task = asyncio.ensure_future(sub.recv())
-            await turns()
-            for message in ("quick", "quicker"):
-                news.send(message)
-                assert sub.try_recv() == message
+            received: list[str] = []
+            for _ in range(2):
+                task = asyncio.ensure_future(sub.recv())
                 await turns()
-            news.send("next")
-            return await task
+                for message in ("quick", "quicker", "quickest"):
+                    news.send(message)
+                    if message == "quick":
+                        assert sub.try_recv() == message
+                    else:
+                        assert await sub == message
+                    await turns()
+                news.send("next")
+                received.append(await task)
+            return received
 
-    assert run(main) == "next"
+    assert run(main) == ["next", "next"]
 
 
 @pytest.mark.parametrize("what", ["recv", "closed"])
@@ -358,13 +366,20 @@ class ReceiveWorld:
     def wakes(self) -> Sequence[Callable[[], object]]:
         return [lambda: self.news.send("x")] * 1
 
-    def check(self, outcome: Outcome) -> None:
+    async def check(self, outcome: Outcome) -> None:
         kept = len(self.sub)
-        self.news.close()
         if outcome.returned:
             assert (outcome.value, kept) == ("x", 0)
         else:
             assert kept == outcome.is_woken
+        if kept:
+            assert await self.sub == "x"
+        # Nothing is left of the wait, so that another can begin.
+        waiting = asyncio.ensure_future(self.sub.recv())
+        await turns()
+        self.news.send("y")
+        assert await waiting == "y"
+        self.news.close()
 
 
 def test_a_cancelled_receive_takes_nothing(run: Run) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sumida import select
 from sumida.channels import mpsc
 from sumida.testing import Outcome, World, cancel_everywhere
-from tests.core.support import of
+from tests.core.support import of, started
 from tests.support import Run
 
 
@@ -142,19 +142,26 @@ class Empty:
         """Send a message."""
         return [self.put]
 
-    def finish(self) -> list[str]:
-        """Close all; what is left in the queue."""
-        left = [self.rx.try_recv() for _ in range(len(self.rx))]
+    async def subject(self) -> object:
+        """Receive, in one way or another."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Close all."""
         assert self.tx.capacity == 2
         self.tx.close()
         self.rx.close()
-        return left
 
-    def check(self, outcome: Outcome) -> None:
-        """See that the message was returned or is there still."""
+    async def check(self, outcome: Outcome) -> None:
+        """See that the message was returned or is there still, and the next, too."""
         was_sent = outcome.returned or outcome.is_woken
-        returned = "".join(flat(outcome.value))
-        assert returned + "".join(self.finish()) == "m" * was_sent
+        left = "".join([self.rx.try_recv() for _ in range(len(self.rx))])
+        assert "".join(flat(outcome.value)) + left == "m" * was_sent
+        # Nothing is left of the wait, so that another can begin.
+        waiting = await started(self.subject())
+        self.put()
+        assert flat(await waiting) == ["m"]
+        self.finish()
 
 
 def flat(value: object) -> list[str]:
@@ -203,10 +210,10 @@ class Selecting(Empty):
         """Receive from either."""
         return await select(self.other_rx, self.rx)
 
-    def finish(self) -> list[str]:
+    def finish(self) -> None:
         """Close all."""
         self.other_tx.close()
-        return super().finish()
+        super().finish()
 
 
 class Looping(Selecting):
@@ -238,10 +245,10 @@ class SelectingWithCoroutine(Selecting):
         """Receive, or end with the coroutine."""
         return await select(self.idle(), self.rx)
 
-    def finish(self) -> list[str]:
+    def finish(self) -> None:
         """See that the coroutine has ended, and close all."""
         assert self.running == 0
-        return super().finish()
+        super().finish()
 
 
 class SelectingToSend(Full):

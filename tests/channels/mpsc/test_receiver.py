@@ -25,7 +25,7 @@ def test_recv_waits_until_something_is_sent(run: Run) -> None:
     assert run(main) == (False, 1)
 
 
-@pytest.mark.parametrize("way", ["recv", "iterate", "select", "try", "many"])
+@pytest.mark.parametrize("way", ["recv", "iterate", "select", "try", "many", "all"])
 def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
     """What the first receive allowed to the next ones is used up, in whatever way."""
 
@@ -47,8 +47,10 @@ def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
                         received.append((await select(rx))[1])
                     case "try":
                         received.append(rx.try_recv())
-                    case _:
+                    case "many":
                         received += await rx.recv_many(1)
+                    case _:
+                        received += await rx.recv_many(9)
             waiting = await started(rx.recv())
             assert not waiting.done()
             await tx.send(6)

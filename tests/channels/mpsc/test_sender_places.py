@@ -68,6 +68,35 @@ def test_try_send_does_not_pass_a_sender_that_lingers(run: Run) -> None:
     assert run(main) == [0, 1]
 
 
+@pytest.mark.parametrize("kind", ["send", "send_many", "reserve"])
+def test_a_call_does_not_pass_a_sender_that_lingers(run: Run, kind: str) -> None:
+    """A place that came free in its turn is its own, also when another looks first."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(1)
+        received: list[int] = []
+
+        async def second() -> None:
+            if kind == "send":
+                await tx.send(2)
+            elif kind == "send_many":
+                await tx.send_many([2])
+            else:
+                (await tx.reserve()).send(2)
+
+        with tx:
+            tx.try_send(0)
+            one = asyncio.create_task(of(tx.send(1)))
+            asyncio.get_running_loop().call_soon(lambda: received.append(rx.try_recv()))
+            two = asyncio.create_task(second())
+            await one
+            received.append(rx.try_recv())
+            await two
+            return [*received, rx.try_recv()]
+
+    assert run(main) == [0, 1, 2]
+
+
 def test_places_that_one_who_lingers_leaves_are_free(run: Run) -> None:
     """As many as came free meanwhile, but for those that it is about to take."""
 
@@ -87,8 +116,11 @@ def test_places_that_one_who_lingers_leaves_are_free(run: Run) -> None:
     assert run(main) == [0, 0, 1, 2, 2, 4]
 
 
+@pytest.mark.parametrize("is_cancelled", [False, True])
 @pytest.mark.parametrize("kind", ["send", "send_many", "reserve"])
-def test_who_goes_on_leaves_another_that_lingers_in_line(run: Run, kind: str) -> None:
+def test_who_goes_on_leaves_another_that_lingers_in_line(
+    run: Run, kind: str, *, is_cancelled: bool
+) -> None:
     """It was served while it lingered, so that the next could begin to."""
 
     async def main() -> list[int]:
@@ -99,29 +131,34 @@ def test_who_goes_on_leaves_another_that_lingers_in_line(run: Run, kind: str) ->
             received.append(rx.try_recv())
             with pytest.raises(Full):
                 tx.try_send(9)
+            if is_cancelled:
+                one.cancel()
 
         async def first() -> None:
-            if kind == "send":
-                await tx.send(1)
-            elif kind == "send_many":
-                await tx.send_many([1])
-            else:
-                (await tx.reserve()).send(1)
-            received.append(rx.try_recv())
-            # The place is the next one's, who has not gone on yet.
-            with pytest.raises(Full):
-                tx.try_send(9)
+            try:
+                if kind == "send":
+                    await tx.send(1)
+                elif kind == "send_many":
+                    await tx.send_many([1])
+                else:
+                    (await tx.reserve()).send(1)
+                received.append(rx.try_recv())
+            finally:
+                # The place is the next one's, who has not gone on yet.
+                with pytest.raises(Full):
+                    tx.try_send(9)
 
         with tx:
             tx.try_send(0)
             one = asyncio.create_task(first())
             asyncio.get_running_loop().call_soon(serve)
             two = asyncio.create_task(of(tx.send(2)))
-            await one
+            await asyncio.wait([one, two])
+            assert one.cancelled() == is_cancelled
             await two
             return [*received, rx.try_recv()]
 
-    assert run(main) == [0, 1, 2]
+    assert run(main) == ([0, 2] if is_cancelled else [0, 1, 2])
 
 
 def test_cancelled_send_sends_nothing_and_gives_its_place_up(run: Run) -> None:
