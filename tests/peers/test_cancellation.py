@@ -7,13 +7,14 @@ then does it with sumida.
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
 import anyio
 import pytest
 
 from sumida import Elapsed, JoinSet, TaskTracker, select, timeout
 from sumida.channels import mpsc
+from sumida.errors import MisuseError
 from sumida.runtime.timeouts import Timeout
 from sumida.testing import turns
 from tests.support import Run
@@ -309,3 +310,31 @@ def test_row_14_the_owner_has_a_deadline(run: Run) -> None:
         return is_running
 
     assert run(main)
+
+
+def test_row_26_a_scope_that_is_left_in_another_task_is_refused(run: Run) -> None:
+    """A generator that is closed elsewhere: the usual scope strikes who entered it."""
+
+    async def ticks(scope: "asyncio.Timeout | Timeout") -> AsyncIterator[int]:
+        async with scope:
+            while True:
+                yield 1
+
+    async def left_elsewhere(make: Callable[[int], "asyncio.Timeout | Timeout"]) -> str:
+        generator = ticks(make(3600))
+
+        async def enter() -> None:
+            await anext(generator)
+
+        async def leave() -> None:
+            await generator.aclose()  # type: ignore[attr-defined]  # it is a generator
+
+        await asyncio.create_task(enter())
+        try:
+            await asyncio.create_task(leave())
+        except MisuseError as error:
+            return str(error)
+        return "nothing was said"
+
+    assert run(left_elsewhere, asyncio.timeout) == "nothing was said"
+    assert "do not `yield` inside it" in run(left_elsewhere, timeout)

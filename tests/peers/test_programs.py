@@ -18,7 +18,7 @@ import pytest
 
 import sumida
 from sumida import JoinSet, TaskTracker
-from sumida.testing import turns
+from sumida.testing import run_paused, turns
 from tests.support import Run
 
 PATIENCE = 60
@@ -334,3 +334,30 @@ def test_row_13_what_was_aborted_before_its_first_step_never_begins(run: Run) ->
 
     # An eager task has had its first step.
     assert run(main) in ([], ["begun", "ended"])
+
+
+def test_row_17_a_day_passes_at_once() -> None:
+    """Asyncio's clock is the real one; a paused one jumps, for asyncio's waits too."""
+
+    async def a_day() -> tuple[float, list[str]]:
+        log = []
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        for wait in (asyncio.sleep, sumida.sleep):
+            await wait(43_200)
+            log.append(f"{loop.time() - start:g}")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1), sumida.timeout(3600):
+                await asyncio.Event().wait()
+        return loop.time() - start, log
+
+    async def usual() -> bool:
+        waiting = asyncio.create_task(a_day())
+        await asyncio.wait([waiting], timeout=0.01)
+        has_passed = waiting.done()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        return has_passed
+
+    assert not asyncio.run(usual())
+    assert run_paused(a_day) == (86_401, ["43200", "86400"])
