@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from sumida import select
+from sumida._core import hooks
 from sumida.errors import BusyError, Closed, MisuseError, ReleasedError, WrongLoopError
 from sumida.operation import BUDGET, UNSHARED, budget
 from sumida.sync import (
@@ -16,7 +18,7 @@ from sumida.sync import (
     Semaphore,
     SemaphorePermit,
 )
-from tests.core.support import TurnCounter, cancelled, turns
+from tests.core.support import TurnCounter, cancelled, started, turns
 from tests.support import Run
 
 Guard = MutexGuard[int] | SemaphorePermit | RwLockReadGuard[int] | RwLockWriteGuard[int]
@@ -191,6 +193,113 @@ def test_a_guard_that_was_served_is_entered_by_one(
 
 
 @pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_that_is_awaited_is_not_entered(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """The task that awaits it has it in the end."""
+
+    async def main() -> str:
+        enter = make()
+        held = await enter()
+        guard = enter()
+        first = await started(_wait(guard))
+        with pytest.raises(BusyError):
+            await _enter(guard)
+        held.release()
+        (await first).release()
+        return await _enter(guard)
+
+    assert run(main) == "inside"
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> None:
+    """With a guard that has waited and was served, or was free when it came back."""
+
+    async def main() -> list[str]:
+        enter = make()
+        order: list[str] = []
+
+        async def take(name: str, guard: Guard) -> None:
+            async with guard:
+                order.append(name)
+
+        async def come_again(guard: Guard) -> None:
+            held = await enter()
+            tasks = [
+                await started(take("other", enter())),
+                await started(take("again", guard)),
+            ]
+            held.release()
+            await asyncio.wait(tasks)
+
+        served = enter()
+        held = await enter()
+        first = await started(take("first", served))
+        held.release()
+        await first
+        await come_again(served)
+
+        lost = enter()
+        held = await enter()
+        won = await select(lost, _enter_nothing(), biased=True)
+        assert won[0] == 1
+        held.release()
+        (await lost).release()
+        await come_again(lost)
+        return order
+
+    assert run(main) == ["first", "other", "again", "other", "again"]
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_outlives_its_cancels(run: Run, make: Callable[[], Enter]) -> None:
+    """It waits again, entered or awaited, and no two ever wait in one place."""
+
+    async def main() -> list[str]:
+        enter = make()
+        guard = enter()
+        seen: list[str] = []
+        for _ in range(3):
+            held = await enter()
+            entering = await started(_enter(guard))
+            assert await cancelled(entering)
+            awaiting = await started(_wait(guard))
+            held.release()
+            (await awaiting).release()
+            held = await enter()
+            tasks = [await started(_enter(guard)), await started(_enter(enter()))]
+            held.release()
+            seen += [await task for task in tasks]
+        return seen
+
+    assert run(main) == ["inside"] * 6
+
+
+@pytest.mark.parametrize("make", LOCKS)
+def test_who_holds_is_told(run: Run, make: Callable[[], Enter]) -> None:
+    """To one who observes: each guard that takes, and that it gives back, once."""
+
+    async def main() -> None:
+        enter = make()
+        async with enter():
+            waiting = await started(_enter(enter()))
+        await waiting
+        (await enter()).release()
+        guard = enter()
+        async with guard:
+            guard.release()
+
+    listener = _Listener()
+    before = hooks.observe(listener)
+    try:
+        run(main)
+    finally:
+        hooks.observe(before)
+    assert listener.told == ["taken", "given back"] * 4
+
+
+@pytest.mark.parametrize("make", LOCKS)
 def test_a_guard_is_released_once(run: Run, make: Callable[[], Enter]) -> None:
     """Inside of its block, and not again where that ends."""
 
@@ -304,6 +413,36 @@ def test_a_lock_that_went_to_another_loop_is_found_there() -> None:
         with asyncio.Runner() as runner:
             runner.run(wait_for_it())
             runner.run(main())
+
+
+class _Listener:
+    """Writes down who takes and who gives back."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def created(self, thing: object) -> None:
+        """Be told of no matter here."""
+
+    waiting = resumed = created
+
+    def acquired(self, _thing: object, guard: object) -> None:
+        """Write it down."""
+        assert "held" in repr(guard)
+        self.told.append("taken")
+
+    def released(self, _thing: object, guard: object) -> None:
+        """Write it down."""
+        assert "idle" in repr(guard)
+        self.told.append("given back")
+
+
+async def _enter_nothing() -> None:
+    pass
+
+
+async def _wait(guard: Guard) -> Guard:
+    return await guard
 
 
 async def _twice(enter: Enter) -> list[int]:

@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from sumida.errors import BusyError
+from sumida.errors import BusyError, WrongLoopError
 from sumida.sync import Notify
 from sumida.testing import cancel_everywhere, turns
+from tests.core.support import started
 from tests.support import Run
 from tests.sync.worlds import TwoWaiters
 
@@ -52,6 +53,56 @@ def test_the_first_and_the_last_are_served(run: Run) -> None:
         return order
 
     assert run(main) == [2, 0, 1]
+
+
+def test_the_last_is_kept_too_where_nobody_waits(run: Run) -> None:
+    """Once, and for whoever comes."""
+
+    async def main() -> str:
+        notify = Notify()
+        notify.notify_last()
+        notify.notify_last()
+        await notify.notified()
+        return repr(notify)
+
+    assert run(main) == "<Notify 0 waiting>"
+
+
+def test_what_the_last_did_not_take_goes_to_the_last_again(run: Run) -> None:
+    """If it was cancelled in the same turn; and then is kept."""
+
+    async def main() -> list[object]:
+        notify = Notify()
+        first, second, third = [await started(notify.notified()) for _ in range(3)]
+        notify.notify_last()
+        third.cancel()
+        await turns()
+        seen: list[object] = [task.done() for task in (first, second, third)]
+        notify.notify_last()
+        first.cancel()
+        await turns()
+        return [*seen, first.cancelled(), repr(notify)]
+
+    assert run(main) == [False, True, True, True, "<Notify 0 waiting, one stored>"]
+
+
+@pytest.mark.parametrize("which", ["notify_one", "notify_last", "notify_waiters"])
+def test_another_thread_is_refused(run: Run, which: str) -> None:
+    """Nobody is woken, and nothing is kept."""
+
+    async def main() -> list[object]:
+        notify = Notify()
+        before = notify.notified()
+        waiting = await started(notify.notified())
+        with pytest.raises(WrongLoopError):
+            await asyncio.to_thread(getattr(notify, which))
+        waiting_too = await started(before)
+        seen = [waiting.done(), waiting_too.done(), repr(notify)]
+        notify.notify_waiters()
+        await asyncio.wait([waiting, waiting_too])
+        return seen
+
+    assert run(main) == [False, False, "<Notify 2 waiting>"]
 
 
 def test_all_counts_from_the_call_of_notified(run: Run) -> None:

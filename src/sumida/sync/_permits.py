@@ -72,7 +72,7 @@ class Permits:
         is_closed: Whether no more are given.
         owner: The owner, while it lives.
         sole: The holder that entered last, if it is not counted yet.
-        waiters: Those who wait; with them there are no free permits.
+        waiters: Those who wait; while somebody is in line there are no free permits.
     """
 
     __slots__ = ("_made_on", "free", "is_closed", "owner", "sole", "waiters")
@@ -128,7 +128,7 @@ class Permits:
         self.free += permits
 
     def absorb(self) -> None:
-        """Hand what is free to those who wait; called when one joined."""
+        """Hand what is free to the one who joined those who wait."""
         if self.sole is not None:
             self.settle()
         free, self.free = self.free, 0
@@ -247,7 +247,7 @@ class Holder(QueuedOperation[H], Generic[H, P]):
             self._let_go()
 
     @coroutine
-    def __aenter__(self) -> Generator[object, None, H]:  # noqa: C901
+    def __aenter__(self) -> Generator[object, None, H]:
         # The same as to await it, with nothing called that need not be; and no net,
         # for `__aexit__` is sure to come.
         state = self._state
@@ -283,15 +283,14 @@ class Holder(QueuedOperation[H], Generic[H, P]):
         waiter.sleep_on(loop)
         waiters.join(waiter, waiter, self)
         if state.free:
-            state.absorb()
+            # Where there are any nobody else is in line.
+            waiter.granted, state.free = state.free, 0
         try:
-            if not waiter.is_awake:
-                yield waiter
+            yield waiter
         except BaseException as error:
             self.disarm()
             if type(error) is RuntimeError and get_running_loop() is not loop:
                 # The task refused the waiter: those in line are of another loop.
-                waiters.check_loop()
                 return (yield from self.__await__())
             raise
         if self._state.is_closed:

@@ -302,7 +302,6 @@ class MutexGuard(QueuedOperation["MutexGuard[T]"], Generic[T]):
             self.disarm()
             if type(error) is RuntimeError and get_running_loop() is not loop:
                 # The task refused the waiter: those in line are of another loop.
-                waiters.check_loop()
                 return (yield from self.__await__())
             raise
         # Nothing but the lock wakes one that waits for it.
