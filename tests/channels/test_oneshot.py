@@ -111,7 +111,21 @@ def test_a_receiver_that_is_collected_is_gone(run: Run) -> None:
         gone = weakref.ref(sent)
         tx.send(sent)
         del sent, rx
-        return gone() is None and tx.is_closed
+        assert gone() is None
+        return tx.is_closed
+
+    assert run(main)
+
+
+def test_a_value_that_was_taken_is_not_kept(run: Run) -> None:
+    """It is the caller's alone, and the receiver is empty."""
+
+    async def main() -> bool:
+        tx, rx = oneshot.channel()
+        tx.send(Sent())
+        gone = weakref.ref(await rx)
+        assert gone() is None
+        return rx.is_empty
 
     assert run(main)
 

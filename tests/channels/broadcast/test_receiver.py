@@ -108,13 +108,20 @@ def test_a_closed_receiver_receives_no_more(run: Run) -> None:
 
     async def main() -> None:
         with broadcast.channel(1) as news:
-            sub = news.subscribe()
+            sub, other = news.subscribe(), news.subscribe()
             task = asyncio.ensure_future(sub.recv())
             await turns()
             sub.close()
             sub.close()
             with pytest.raises(Closed):
                 await task
+            late = news.subscribe()
+            news.send(0)
+            late.close()
+            with pytest.raises(Closed, match="receiver is closed"):
+                await late
+            assert await other == 0
+            other.close()
             assert news.send(1) == 0
             assert len(sub) == 0
 

@@ -267,6 +267,32 @@ def test_both_sides_are_cancelled_in_one_turn(run: Run) -> None:
     assert received == list(range(len(received)))
 
 
+@pytest.mark.parametrize("cancels", ["sender", "receiver"])
+def test_who_rests_is_not_touched_by_a_cancel_of_the_other_side(
+    run: Run, cancels: str
+) -> None:
+    """All places are held, so that both sides rest in one turn."""
+
+    async def main() -> int:
+        tx, rx = mpsc.channel(1)
+        with tx, tx.try_reserve() as permit:
+            sending = asyncio.create_task(of(tx.send(1)))
+            receiving = asyncio.create_task(of(rx.recv()))
+            strike = sending.cancel if cancels == "sender" else receiving.cancel
+            asyncio.get_running_loop().call_soon(strike)
+            await turns()
+            assert sending.cancelled() == (cancels == "sender")
+            assert receiving.cancelled() == (cancels == "receiver")
+            if cancels == "sender":
+                permit.send(1)
+                return await receiving
+            permit.release()
+            await sending
+            return rx.try_recv()
+
+    assert run(main) == 1
+
+
 def test_a_sender_of_many_is_not_woken_for_few(run: Run) -> None:
     """It goes on when all of its places are free, and before who came later."""
 

@@ -39,8 +39,11 @@ Make = Callable[[mpsc.Sender[int]], Operation[object]]
 MAKERS = (make_send, make_reserve, make_send_many, make_reserve_many)
 
 
+@pytest.mark.parametrize("is_served", [False, True])
 @pytest.mark.parametrize("make", MAKERS)
-def test_an_operation_awaited_by_two_tasks_is_refused(run: Run, make: Make) -> None:
+def test_an_operation_awaited_by_two_tasks_is_refused(
+    run: Run, make: Make, *, is_served: bool
+) -> None:
     """The second task is told; the first goes on waiting and is served."""
 
     async def main() -> bool:
@@ -49,11 +52,15 @@ def test_an_operation_awaited_by_two_tasks_is_refused(run: Run, make: Make) -> N
             await tx.send_many([0, 0])
             operation = make(tx)
             first = await started(operation)
+            if is_served:
+                rx.try_recv()
+                rx.try_recv()
             with pytest.raises(BusyError):
                 await operation
-            with pytest.raises(BusyError):
-                await select(operation)
-            await rx.recv_many(2)
+            if not is_served:
+                with pytest.raises(BusyError):
+                    await select(operation)
+                await rx.recv_many(2)
             permit = await first
             if isinstance(permit, (mpsc.Permit, mpsc.Permits)):
                 permit.release()
@@ -153,15 +160,20 @@ def test_an_idle_operation_does_not_outlive_the_channel(run: Run, make: Make) ->
     assert run(main) == 0
 
 
+@pytest.mark.parametrize("lingers", [False, True])
 @pytest.mark.parametrize("make", MAKERS)
-def test_a_waiting_operation_keeps_the_channel_open(run: Run, make: Make) -> None:
+def test_a_waiting_operation_keeps_the_channel_open(
+    run: Run, make: Make, *, lingers: bool
+) -> None:
     """What waits when its sender is closed keeps its place and is carried out."""
 
     async def main() -> list[int]:
         tx, rx = mpsc.channel(2)
         await tx.send_many([0, 0])
-        waiting = await started(make(tx))
+        waiting = asyncio.create_task(of(make(tx)))
+        await turns(1 if lingers else 5)
         tx.close()
+        await turns(1)
         received = await rx.recv_many(2)
         permit = await waiting
         if isinstance(permit, (mpsc.Permit, mpsc.Permits)):

@@ -11,6 +11,16 @@ from tests.core.support import cancelled, of, started, turns
 from tests.support import Run
 
 
+async def put(tx: mpsc.Sender[int], kind: str, item: int) -> None:
+    """Send `item` by the call of that name."""
+    if kind == "send":
+        await tx.send(item)
+    elif kind == "send_many":
+        await tx.send_many([item])
+    else:
+        (await tx.reserve()).send(item)
+
+
 def test_try_send_does_not_pass_those_who_wait(run: Run) -> None:
     """A place that came free belongs to the first who waits, before it has run."""
 
@@ -76,19 +86,11 @@ def test_a_call_does_not_pass_a_sender_that_lingers(run: Run, kind: str) -> None
         tx, rx = mpsc.channel(1)
         received: list[int] = []
 
-        async def second() -> None:
-            if kind == "send":
-                await tx.send(2)
-            elif kind == "send_many":
-                await tx.send_many([2])
-            else:
-                (await tx.reserve()).send(2)
-
         with tx:
             tx.try_send(0)
             one = asyncio.create_task(of(tx.send(1)))
             asyncio.get_running_loop().call_soon(lambda: received.append(rx.try_recv()))
-            two = asyncio.create_task(second())
+            two = asyncio.create_task(put(tx, kind, 2))
             await one
             received.append(rx.try_recv())
             await two
@@ -136,12 +138,7 @@ def test_who_goes_on_leaves_another_that_lingers_in_line(
 
         async def first() -> None:
             try:
-                if kind == "send":
-                    await tx.send(1)
-                elif kind == "send_many":
-                    await tx.send_many([1])
-                else:
-                    (await tx.reserve()).send(1)
+                await put(tx, kind, 1)
                 received.append(rx.try_recv())
             finally:
                 # The place is the next one's, who has not gone on yet.
@@ -152,7 +149,7 @@ def test_who_goes_on_leaves_another_that_lingers_in_line(
             tx.try_send(0)
             one = asyncio.create_task(first())
             asyncio.get_running_loop().call_soon(serve)
-            two = asyncio.create_task(of(tx.send(2)))
+            two = asyncio.create_task(put(tx, kind, 2))
             await asyncio.wait([one, two])
             assert one.cancelled() == is_cancelled
             await two
@@ -378,6 +375,33 @@ def test_a_kept_send_done_at_once_does_not_lend_its_place(run: Run) -> None:
             return received
 
     assert run(main) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_a_kept_reservation_done_at_once_has_no_place_from_before(run: Run) -> None:
+    """Awaited again it queues last, for it was done since it lost its race."""
+
+    async def main() -> list[bool]:
+        tx, rx = mpsc.channel(1)
+        token_tx, token_rx = mpsc.channel(1)
+        with tx, token_tx:
+            tx.try_send(0)
+            kept = tx.reserve()
+            racing = asyncio.create_task(select(kept, token_rx))
+            await turns()
+            token_tx.try_send("stop")
+            await racing
+            rx.try_recv()
+            (await kept).send(1)
+            first = await started(tx.reserve())
+            second = await started(kept)
+            rx.try_recv()
+            await turns()
+            served = [first.done(), second.done()]
+            (await first).release()
+            (await second).release()
+            return served
+
+    assert run(main) == [True, False]
 
 
 def test_a_send_of_many_lends_its_size_to_no_other(run: Run) -> None:

@@ -201,6 +201,24 @@ def test_a_thread_finds_the_loop_that_is_used_now(run: Run, *, rests: bool) -> N
     assert run(use) == [1, 2]
 
 
+def test_a_thread_finds_no_loop_that_is_gone(run: Run) -> None:
+    """Where tasks of another waited last; it goes to the one that made the channel."""
+
+    async def main() -> int:
+        tx, rx = mpsc.channel(1)
+
+        async def visit() -> None:
+            receiving = await started(rx.recv())
+            assert await cancelled(receiving)
+
+        with tx:
+            await asyncio.to_thread(asyncio.run, visit())
+            await asyncio.to_thread(tx.blocking_send, 1)
+            return await asyncio.to_thread(rx.blocking_recv)
+
+    assert run(main) == 1
+
+
 def test_blocking_send_on_the_loops_thread_is_refused(run: Run) -> None:
     """It would wait for itself."""
 

@@ -366,8 +366,8 @@ class Chan(Generic[T]):
             return False
         if self.is_closed:
             return True
-        waits = self.lingerer is not None or self.rooms.first() is not None
-        return not (self.senders or waits)
+        # Who lingered when the last sender was closed is in line.
+        return not self.senders and self.rooms.first() is None
 
     def wake_if_ended(self) -> None:
         """Let the receiver see the end, if this is it."""

@@ -63,7 +63,6 @@ def stop_lingering(operation: QueuedOperation[R_co], chan: Chan[T]) -> None:
     """
     if chan.lingerer is operation:
         chan.lingerer = None
-        chan.wake_if_ended()
     operation.disarm()
 
 

@@ -113,13 +113,12 @@ class Send(QueuedOperation[None]):
                 and self._waiter is None
             ):
                 return self._linger()
+            if self._waiter is not None:
+                refuse_second(self)
             if chan.put_now(item):
                 self.item = SENT
                 self.forget_place()
                 return DONE
-        waiter = self._waiter
-        if waiter is not None and waiter.future is not None:
-            refuse_second(self)
         if chan.spent >= BUDGET:
             chan.spent = 0
             return wait_next_turn(self)
