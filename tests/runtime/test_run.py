@@ -7,11 +7,12 @@ import threading
 import time
 from collections.abc import Coroutine
 from importlib.util import find_spec
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 import pytest
 
 from sumida.errors import BlockingCallError
+from sumida.runtime.blocking import blocking_cancelled, spawn_blocking
 from sumida.runtime.joinset import JoinSet
 from sumida.runtime.run import LoopRun, make_loop
 
@@ -153,3 +154,65 @@ def test_main_that_never_began_is_closed() -> None:
     ):
         run.run(main(), fail)
     gc.collect()
+
+
+def test_a_failure_of_main_at_the_end_is_told() -> None:
+    """The program ends with what the task has raised, and that is not all."""
+
+    async def stop() -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(7)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, about: told.append(about["exception"]))
+        task = asyncio.create_task(stop())
+        try:
+            await asyncio.Event().wait()
+        finally:
+            task.exception()
+            raise failure
+
+    told: list[object] = []
+    failure = ValueError()
+    with pytest.raises(SystemExit):
+        _run(main())
+
+    assert told == [failure]
+
+
+def test_threads_are_waited_for() -> None:
+    """They are told that nobody waits for what they do."""
+    ended: list[str] = []
+    entered = threading.Event()
+
+    def work() -> None:
+        entered.set()
+        while not blocking_cancelled():
+            time.sleep(0.001)
+        time.sleep(0.01)
+        ended.append("work")
+
+    async def main() -> object:
+        task = asyncio.create_task(spawn_blocking(work))
+        while not entered.is_set():
+            await asyncio.sleep(0)
+        return task
+
+    _run(main())
+
+    assert ended == ["work"]
+
+
+def test_what_goes_wrong_at_the_end_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is no error of the program's, and must not be lost."""
+
+    async def main() -> None:
+        pass
+
+    async def fail(_deadline: float) -> NoReturn:
+        raise OSError("no")
+
+    monkeypatch.setattr("sumida.runtime.run.shutdown_blocking", fail)
+    with pytest.raises(OSError, match="no"):
+        _run(main())

@@ -170,3 +170,64 @@ def test_the_clock_stands_while_a_socket_is_ready() -> None:
         return loop.time()
 
     assert run_paused(main) == 0
+
+
+def test_time_goes_on_after_a_thread() -> None:
+    """It stood only while the thread worked."""
+
+    async def main() -> float:
+        await spawn_blocking(int)
+        await asyncio.to_thread(int)
+        await sleep(100)
+        return asyncio.get_running_loop().time()
+
+    assert run_paused(main) == 100
+
+
+def test_threads_of_asyncio_are_waited_for_at_the_end() -> None:
+    """As every loop does."""
+    ended: list[str] = []
+
+    def work() -> None:
+        time.sleep(0.02)
+        ended.append("work")
+
+    async def main() -> None:
+        asyncio.get_running_loop().run_in_executor(None, work)
+
+    run_paused(main)
+
+    assert ended == ["work"]
+
+
+def test_no_timer_is_early_by_the_least() -> None:
+    """A real clock may be rounded, this one is exact."""
+
+    async def main() -> bool:
+        loop = asyncio.get_running_loop()
+        first, second = 1.0, 1.0 + 5e-10
+        shown: list[float] = []
+        for moment in (first, second):
+            loop.call_at(moment, lambda: shown.append(loop.time()))
+        await sleep(2)
+        return shown == [first, second]
+
+    assert run_paused(main)
+
+
+def test_advance_lets_a_wake_up_go_one_task_further() -> None:
+    """Who waits for a task that was due has heard of its end."""
+
+    async def main() -> bool:
+        async def due() -> None:
+            await sleep(5)
+
+        async def wait(task: "asyncio.Task[None]") -> None:
+            await task
+
+        waiting = asyncio.create_task(wait(asyncio.create_task(due())))
+        await turns(3)
+        await advance(5)
+        return waiting.done()
+
+    assert run_paused(main)
