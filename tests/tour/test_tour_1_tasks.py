@@ -1,6 +1,8 @@
 """The tour, section 1, as it stands: run, JoinSet, blocking work, task locals."""
 
 import pathlib
+from asyncio import Task
+from typing import assert_type
 
 import sumida
 from sumida import JoinSet, TaskLocal, sleep, spawn_blocking, spawn_cpu, timeout
@@ -26,13 +28,17 @@ async def main() -> int:
             tasks.spawn(fetch(n), name=f"fetch-{n}")
         total = 0
         async for task in tasks:
+            assert_type(task, Task[int])
             total += task.result()
-    digest = await spawn_blocking(pathlib.Path(__file__).read_bytes)
+    digest = await spawn_blocking(pathlib.Path("/etc/hostname").read_bytes)
     score = await spawn_cpu(heavy, 10_000)
     with REQUEST_ID.scope("r-1"):
         assert REQUEST_ID.get() == "r-1"
+        assert_type(REQUEST_ID.get(), str)
     async with timeout(5):
         await fetch(3)
+    assert_type(digest, bytes)
+    assert_type(score, int)
     assert digest
     assert score == heavy(10_000)
     return total
@@ -41,3 +47,4 @@ async def main() -> int:
 def test_section_1_runs() -> None:
     """It gives what the tour says."""
     assert sumida.run(main) == 285
+    assert_type(sumida.run(main), int)

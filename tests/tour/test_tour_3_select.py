@@ -1,14 +1,16 @@
 """The programs of the tour, section 3: select."""
 
 import asyncio
+from typing import Any, Literal, assert_type
 
 from sumida import CancellationToken, Interval, select
 from sumida.channels import mpsc
+from sumida.testing import run_paused
 from tests.support import Run
 
 
-def test_select_by_name(run: Run) -> None:
-    """The loop of the tour, as it stands there."""
+def test_select_by_name() -> None:
+    """The loop of the tour, as it stands there; its seconds pass at once."""
 
     async def main() -> tuple[list[str], int]:
         token = CancellationToken()
@@ -29,7 +31,7 @@ def test_select_by_name(run: Run) -> None:
             elif reports == 3:
                 token.cancel()
 
-        tick = Interval(0.005, missed="skip")
+        tick = Interval(1.0, missed="skip")
         with tx:
             while True:
                 match await select(
@@ -43,7 +45,7 @@ def test_select_by_name(run: Run) -> None:
                         await report()
         return handled, reports
 
-    handled, reports = run(main)
+    handled, reports = run_paused(main)
 
     assert handled == ["a", "b"]
     assert reports == 3
@@ -55,7 +57,7 @@ def test_select_loop(run: Run) -> None:
     async def main() -> list[str]:
         token = CancellationToken()
         tx, rx = mpsc.channel(4)
-        tick = Interval(10.0, missed="skip")
+        tick = Interval(1.0, missed="skip")
         seen: list[str] = []
         with tx:
             async for name, value in select.loop(
@@ -86,6 +88,7 @@ def test_select_by_position(run: Run) -> None:
         tx, reader = mpsc.channel(1)
         with tx:
             winner = await select(reader.recv(), fetch(1))
+            assert_type(winner, tuple[Literal[0], Any] | tuple[Literal[1], int])
             await tx.send("read")
             return [winner, await select(reader.recv(), fetch(2))]
 

@@ -2,7 +2,17 @@
 
 from typing import assert_type
 
-from sumida.sync import Barrier, Mutex, Notify, OnceCell, RwLock, Semaphore
+from sumida.sync import (
+    Barrier,
+    Mutex,
+    MutexGuard,
+    Notify,
+    OnceCell,
+    RwLock,
+    RwLockReadGuard,
+    RwLockWriteGuard,
+    Semaphore,
+)
 from sumida.sync.threads import AtomicFlag, AtomicInt, ThreadMutex, ThreadRwLock
 from tests.support import Run
 
@@ -16,12 +26,10 @@ def test_section_4_runs(run: Run) -> None:
             guard.value["hits"] += 1
 
         table = RwLock[dict[str, str]]({})
-        async with table.read() as reading:
-            assert_type(reading.value, dict[str, str])
-        async with table.write() as writing:
-            writing.value["a"] = "b"
-            reader = writing.downgrade()
+        await read(table)
+        reader = await write(table)
         async with state.lock() as guard:
+            assert_type(guard, MutexGuard[dict[str, int]])
             hits = guard.value
         seen: list[object] = [reader.value, hits]
         reader.release()
@@ -29,6 +37,7 @@ def test_section_4_runs(run: Run) -> None:
         slots = Semaphore(10)
         async with slots.acquire(2):
             seen.append(slots.available_permits)
+        assert_type(table, RwLock[dict[str, str]])
 
         requests = AtomicInt()
         requests.add(1)
@@ -42,6 +51,19 @@ def test_section_4_runs(run: Run) -> None:
         seen += [flag.is_set, await cell.get_or_init(one), repr(Notify())]
         result = await Barrier(1).wait()
         return [*seen, result.is_leader]
+
+    async def read(table: RwLock[dict[str, str]]) -> None:
+        async with table.read() as guard:
+            assert_type(guard, RwLockReadGuard[dict[str, str]])
+
+    async def write(
+        table: RwLock[dict[str, str]],
+    ) -> RwLockReadGuard[dict[str, str]]:
+        async with table.write() as guard:
+            assert_type(guard, RwLockWriteGuard[dict[str, str]])
+            guard.value["a"] = "b"
+            reader = guard.downgrade()
+        return reader  # noqa: RET504  # as the tour has it
 
     async def one() -> int:
         return 1

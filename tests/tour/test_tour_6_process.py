@@ -13,8 +13,8 @@ from sumida import process
 from sumida.process import ExitStatus
 
 
-@pytest.mark.parametrize("uvloop", [False, True])
-def test_section_6_runs(uvloop: bool) -> None:
+@pytest.mark.parametrize("uvloop", [None, False, True])
+def test_section_6_runs(uvloop: bool | None) -> None:
     """Every line of it."""
     data = b"hello\n" * 1000
     seen: list[object] = []
@@ -32,7 +32,10 @@ def test_section_6_runs(uvloop: bool) -> None:
             seen.append(number)
             break
 
-    sumida.run(main, grace=10, force_after=5, uvloop=uvloop)
+    if uvloop is None:
+        sumida.run(main, grace=10, force_after=5)
+    else:
+        sumida.run(main, grace=10, force_after=5, uvloop=uvloop)
 
     assert seen == [False, ExitStatus(0), data, signal.SIGHUP]
 
