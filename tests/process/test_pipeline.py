@@ -5,8 +5,9 @@ import pytest
 from sumida import select, sleep
 from sumida.errors import ExitError, MisuseError, OutputLimitError, SpawnError
 from sumida.process import Command
+from sumida.testing import turns
 from tests.process.support import descriptors, is_dead, zombies
-from tests.support import Run, turns
+from tests.support import Run
 
 
 def test_each_reads_what_the_one_before_it_writes(run: Run) -> None:
