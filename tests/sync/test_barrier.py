@@ -6,9 +6,10 @@ import pytest
 
 from sumida import select
 from sumida.errors import WrongLoopError
-from sumida.sync import Barrier, BarrierWaitResult, Mutex, Notify
+from sumida.operation import PENDING
+from sumida.sync import Barrier, BarrierWaitResult, Notify
 from sumida.testing import turns
-from tests.core.support import of, started
+from tests.core.support import cancelled, started
 from tests.support import Run
 
 
@@ -88,24 +89,45 @@ def test_who_is_about_to_leave_does_not_count(run: Run) -> None:
 
 
 def test_who_was_woken_in_vain_may_be_the_leader(run: Run) -> None:
-    """It comes again, when the others are there."""
+    """It comes again when the others are there, and counts once."""
 
-    async def main() -> tuple[bool, bool, str]:
-        barrier, mutex = Barrier(2), Mutex(0)
-        held = await mutex.lock()
-        guard = mutex.lock()
-        choosing = await started(select(guard, barrier.wait()))
-        held.release()
-        other = barrier.wait()
-        # The other arrives before the lock that woke the first is taken away again.
-        arrived = asyncio.create_task(of(other))
-        won = await choosing
-        assert won[0] == 0
-        won[1].release()
-        leader = (await barrier.wait()).is_leader
-        return leader, (await arrived).is_leader, repr(barrier)
+    async def main() -> list[object]:
+        barrier = Barrier(2)
+        arrival = barrier.wait()
+        future = asyncio.get_running_loop().create_future()
+        assert arrival.poll() is PENDING
+        arrival.arm(future)
+        future.set_result(None)
+        other = await started(barrier.wait())
+        seen: list[object] = [other.done(), repr(barrier)]
+        result = arrival.poll()
+        assert isinstance(result, BarrierWaitResult)
+        return [*seen, result.is_leader, (await other).is_leader, repr(barrier)]
 
-    assert run(main) == (True, False, "<Barrier 0/2>")
+    assert run(main) == [False, "<Barrier 2/2>", True, False, "<Barrier 0/2>"]
+
+
+def test_an_arrival_that_was_cancelled_can_come_again(run: Run) -> None:
+    """It goes away once, however often it is told to."""
+
+    async def main() -> list[object]:
+        barrier = Barrier(2)
+        arrival = barrier.wait()
+        seen: list[object] = []
+        for _ in range(2):
+            arriving = await started(arrival)
+            seen += [repr(arrival), await cancelled(arriving)]
+            arrival.disarm()
+            seen.append(repr(arrival))
+        arriving = await started(arrival)
+        assert (await barrier.wait()).is_leader
+        return [*seen, (await arriving).is_leader]
+
+    assert run(main) == [
+        *["<Arrival waiting at <Barrier 1/2>>", True, "<Arrival idle at <Barrier 0/2>>"]
+        * 2,
+        False,
+    ]
 
 
 def test_a_barrier_of_another_loop_is_not_opened() -> None:

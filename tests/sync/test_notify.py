@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from sumida import select
 from sumida.errors import BusyError, WrongLoopError
-from sumida.sync import Notify
+from sumida.sync import Notified, Notify
 from sumida.testing import cancel_everywhere, turns
 from tests.core.support import started
 from tests.support import Run
@@ -138,26 +139,141 @@ def test_all_does_not_eat_what_is_meant_for_one(run: Run) -> None:
 
 
 def test_enabled_counts_as_waiting(run: Run) -> None:
-    """It keeps its place until it is awaited, and gives it up when it is dropped."""
+    """Before those who come later, also when it waits itself."""
 
-    async def main() -> list[bool]:
+    async def main() -> list[object]:
         notify = Notify()
         first = notify.notified()
-        seen = [first.enable(), first.enable()]
-        second = asyncio.ensure_future(notify.notified())
-        await turns()
+        seen: list[object] = [first.enable(), first.enable(), repr(notify)]
+        second = await started(notify.notified())
         notify.notify_one()
         seen.append(first.enable())
         await first
-        assert not second.done()
-        dropped = notify.notified()
-        dropped.enable()
+        seen += [second.done(), first.enable()]
+        third = await started(notify.notified())
         notify.notify_one()
-        del dropped
+        await second
+        waiting = await started(first)
+        with pytest.raises(BusyError):
+            first.enable()
+        notify.notify_one()
+        await waiting
+        seen.append(third.done())
+        notify.notify_one()
+        await third
+        return [*seen, repr(notify)]
+
+    assert run(main) == [
+        False,
+        False,
+        "<Notify 1 waiting>",
+        True,
+        False,
+        False,
+        False,
+        "<Notify 0 waiting>",
+    ]
+
+
+def test_enabled_takes_what_is_stored(run: Run) -> None:
+    """And has it until it is awaited."""
+
+    async def main() -> list[object]:
+        notify = Notify()
+        notify.notify_one()
+        first = notify.notified()
+        seen: list[object] = [first.enable(), repr(notify)]
+        second = await started(notify.notified())
+        await first
+        seen.append(second.done())
+        notify.notify_one()
         await second
         return seen
 
-    assert run(main) == [False, False, True]
+    assert run(main) == [True, "<Notify 0 waiting>", False]
+
+
+def test_enabled_sees_that_all_were_woken(run: Run) -> None:
+    """What it was given besides goes on; and it can be used again."""
+
+    async def main() -> list[object]:
+        notify = Notify()
+        first, made = notify.notified(), notify.notified()
+        first.enable()
+        notify.notify_one()
+        notify.notify_waiters()
+        seen: list[object] = [first.enable(), made.enable()]
+        await made
+        await first
+        seen += [repr(notify), first.enable(), first.enable(), repr(notify)]
+        await first
+        seen += [first.enable(), made.enable()]
+        notify.notify_one()
+        seen += [first.enable(), made.enable()]
+        notify.notify_waiters()
+        await made
+        await first
+        return [*seen, repr(notify)]
+
+    one = "<Notify 0 waiting, one stored>"
+    assert run(main) == [
+        *[True, True],
+        *[one, True, True, "<Notify 0 waiting>"],
+        *[False, False],
+        *[True, False],
+        one,
+    ]
+
+
+@pytest.mark.parametrize("is_served", [False, True])
+def test_enabled_is_dropped_with_its_place(run: Run, *, is_served: bool) -> None:
+    """By any thread: the notification goes to the next."""
+
+    async def main() -> str:
+        notify = Notify()
+        dropped = [notify.notified()]
+        dropped[0].enable()
+        second = await started(notify.notified())
+        if is_served:
+            notify.notify_one()
+        await asyncio.to_thread(dropped.clear)
+        await turns()
+        if not is_served:
+            notify.notify_one()
+        await second
+        return repr(notify)
+
+    assert run(main) == "<Notify 0 waiting>"
+
+
+def test_who_comes_again_is_the_last(run: Run) -> None:
+    """Though it had a place, which it lost to a branch of a select."""
+
+    async def main() -> list[str]:
+        notify = Notify()
+        order: list[str] = []
+
+        async def wait(name: str, waiting: Notified) -> None:
+            await waiting
+            order.append(name)
+
+        for take in (notify.notify_one, notify.notify_waiters):
+            again = notify.notified()
+            won = await select(again, turns(1), biased=True)
+            assert won[0] == 1
+            take()
+            await again
+            tasks = [
+                await started(wait("other", notify.notified())),
+                await started(wait("again", again)),
+            ]
+            notify.notify_one()
+            await turns()
+            notify.notify_one()
+            await asyncio.wait(tasks)
+        return order
+
+    assert run(main) == ["other", "again"] * 2
 
 
 def test_one_operation_serves_one_task(run: Run) -> None:

@@ -108,9 +108,13 @@ def test_misuse_is_refused(run: Run) -> None:
 
     async def main() -> list[str]:
         table = RwLock(0, max_readers=2)
-        guard = table.read()
+        guard, writer = table.read(), table.write()
         with pytest.raises(ReleasedError):
             _ = guard.value
+        with pytest.raises(ReleasedError):
+            _ = writer.value
+        with pytest.raises(ReleasedError):
+            writer.value = 1
         seen = [repr(table)]
         await guard
         seen.append(repr(table))

@@ -11,7 +11,9 @@ from sumida.errors import (
     MisuseError,
     NoPermits,
     ReleasedError,
+    WrongLoopError,
 )
+from sumida.operation import PENDING
 from sumida.sync import Semaphore, SemaphorePermit
 from sumida.testing import cancel_everywhere, turns
 from tests.core.support import cancelled, started
@@ -256,6 +258,25 @@ def test_what_is_held_in_a_block_can_change(run: Run) -> None:
     assert run(main) == [2, 2, 4, 2, 5, 3]
 
 
+def test_one_that_enters_between_a_look_and_a_wait_counts(run: Run) -> None:
+    """As an operation that comes later in a `select` may let it."""
+
+    async def main() -> list[bool]:
+        slots = Semaphore(1)
+        many = slots.acquire(2)
+        assert many.poll() is PENDING
+        async with slots.acquire():
+            future = asyncio.get_running_loop().create_future()
+            many.arm(future)
+            slots.add_permits(1)
+            seen = [future.done()]
+        seen.append(future.done())
+        many.disarm()
+        return [*seen, slots.available_permits == 2]
+
+    assert run(main) == [False, True, True]
+
+
 def test_a_close_finds_one_inside(run: Run) -> None:
     """Who is inside leaves as ever; nobody comes after."""
 
@@ -272,6 +293,27 @@ def test_a_close_finds_one_inside(run: Run) -> None:
         return [*seen, slots.available_permits]
 
     assert run(main) == [1, 2]
+
+
+def test_a_close_tells_who_waits_for_what_is_held(run: Run) -> None:
+    """At once; and not from another thread, where nothing is changed."""
+
+    async def main() -> bool:
+        slots = Semaphore(1)
+        async with slots.acquire():
+            tasks = [await started(slots.acquire()), await started(_take(slots, 1))]
+            with pytest.raises(WrongLoopError):
+                await asyncio.to_thread(slots.close)
+            assert not slots.is_closed
+            await turns()
+            assert not any(task.done() for task in tasks)
+            slots.close()
+            for task in tasks:
+                with pytest.raises(Closed):
+                    await task
+        return slots.is_closed
+
+    assert run(main)
 
 
 async def _take(slots: Semaphore, permits: int) -> None:

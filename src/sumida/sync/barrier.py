@@ -46,7 +46,7 @@ class Barrier:
     def __init__(self, size: int) -> None:
         self._size = max(check_count("size", size), 1)
         self._arrived = 0
-        self._waiters = WaiterQueue()
+        self._waiters = WaiterQueue(in_order=False)
 
     def __repr__(self) -> str:
         return f"<Barrier {self._arrived}/{self._size}>"
@@ -117,7 +117,6 @@ class _Arrival(QueuedOperation[BarrierWaitResult]):
         if not self._barrier._open():
             return PENDING
         self.disarm()
-        self.forget_place()
         return BarrierWaitResult(is_leader=True)
 
     def arm(self, future: Future[object]) -> object:

@@ -100,25 +100,26 @@ class Notify(Source[None]):
 
 @final
 class _Enabled:
-    """Stands for the future of a wait that was enabled and is not awaited yet."""
+    """Stands for the future of a wait that was enabled and is not awaited yet.
 
-    __slots__ = ("_is_done", "_loop")
+    Who is woken is taken out of the line, and that is all there is to see of it.
+    """
+
+    __slots__ = ("_loop",)
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
-        self._is_done = False
 
     def get_loop(self) -> AbstractEventLoop:
         """Give the loop, as a future does."""
         return self._loop
 
     def done(self) -> bool:
-        """Tell whether it was notified."""
-        return self._is_done
+        """Tell that it was not notified: while it is in line it was not."""
+        return False
 
     def set_result(self, _result: object) -> None:
-        """Note that it was."""
-        self._is_done = True
+        """Wake nobody."""
 
 
 @final
@@ -159,8 +160,6 @@ class Notified(QueuedOperation[None]):
         waiter = self._waiter
         if waiter is not None and waiter.granted:
             return True
-        if self._is_enabled:
-            return False
         self.arm(_Enabled(get_running_loop()))  # type: ignore[arg-type]  # all that a queue asks of a future
         self._is_enabled = True
         if notify._has_permit:

@@ -174,10 +174,10 @@ class RwLock(Generic[T]):
         return blocking(guard, self._state.home, "blocking_write()")
 
     def _put_spare(self, holder: object) -> None:
-        if isinstance(holder, RwLockReadGuard):
+        if type(holder) is RwLockReadGuard:
             self._spare_reader = holder
-        elif isinstance(holder, RwLockWriteGuard):
-            self._spare_writer = holder
+        else:
+            self._spare_writer = holder  # type: ignore[assignment]  # one of its own
 
     def _drop_spare(self, holder: object) -> None:
         if holder is self._spare_reader:

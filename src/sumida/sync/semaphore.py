@@ -173,8 +173,7 @@ class Semaphore:
         self._state.close()
 
     def _put_spare(self, holder: object) -> None:
-        assert isinstance(holder, SemaphorePermit)
-        self._spare = holder
+        self._spare = holder  # type: ignore[assignment]  # one of its own
 
     def _drop_spare(self, holder: object) -> None:
         if holder is self._spare:
