@@ -151,6 +151,21 @@ def test_a_barrier_of_another_loop_is_not_opened() -> None:
         assert first.run(end())
 
 
+def test_who_waits_on_a_loop_that_was_closed_does_not_count() -> None:
+    """Its task never runs again."""
+    barrier = Barrier(2)
+    loop = asyncio.new_event_loop()
+    barrier.wait().arm(loop.create_future())
+    loop.close()
+
+    async def main() -> list[bool]:
+        first = await started(barrier.wait())
+        assert not first.done()
+        return [(await barrier.wait()).is_leader, (await first).is_leader]
+
+    assert asyncio.run(main()) == [True, False]
+
+
 async def _nothing() -> None:
     pass
 

@@ -5,9 +5,11 @@ The operations of the locks have theirs in their own files; here they are entere
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
+from sumida import select
 from sumida.sync import (
     Barrier,
     CancellationToken,
@@ -17,7 +19,7 @@ from sumida.sync import (
     Semaphore,
     SetOnce,
 )
-from sumida.testing import Outcome, World, cancel_everywhere, turns
+from sumida.testing import Order, Outcome, World, cancel_everywhere, turns
 from tests.core.support import cancelled, started
 from tests.support import Run
 
@@ -195,6 +197,27 @@ class BarrierWaiting:
         assert len({repr(await task) for task in pair}) == 2
 
 
+class BarrierLeaving(BarrierWaiting):
+    """`Barrier.wait`, for one who comes in the very turn of the cancel."""
+
+    passed = False
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Arrive, or see that the other is about to leave."""
+        return [self.look]
+
+    async def look(self) -> None:
+        """Pass, if the barrier opens at once."""
+        won = await select(self.barrier.wait(), turns(1), biased=True)
+        self.passed = won[0] == 0
+
+    async def check(self, outcome: Outcome) -> None:
+        """Two have passed, or none."""
+        is_late = outcome.is_woken and outcome.order is not Order.CANCEL_WAKE
+        assert self.passed == (outcome.returned or is_late)
+        await BarrierWaiting.check(self, replace(outcome, returned=False))
+
+
 class CellMaking:
     """`OnceCell.get_or_init`, by the one who makes the value."""
 
@@ -364,6 +387,7 @@ WORLDS: tuple[tuple[Callable[[], World], int], ...] = (
     (EnteringToRead, 8),
     (EnteringToWrite, 8),
     (BarrierWaiting, 8),
+    (BarrierLeaving, 8),
     (CellMaking, 8),
     (CellWaiting, 8),
     (CellInheriting, 13),

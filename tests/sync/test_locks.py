@@ -300,6 +300,29 @@ def test_who_holds_is_told(run: Run, make: Callable[[], Enter]) -> None:
 
 
 @pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_that_is_collected_goes_back(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """With a warning, for it should have been released; also one given by a select."""
+
+    async def main() -> str:
+        enter = make()
+        with pytest.warns(ResourceWarning, match="collected while held"):
+            await enter()
+        await _enter(enter())
+        with pytest.warns(ResourceWarning, match="collected while held"):
+            await select(enter(), _enter_nothing(), biased=True)
+        held = enter()
+        await _enter(held)
+        with pytest.warns(ResourceWarning, match="collected while held"):
+            await held
+            del held
+        return await _enter(enter())
+
+    assert run(main) == "inside"
+
+
+@pytest.mark.parametrize("make", LOCKS)
 def test_a_guard_is_released_once(run: Run, make: Callable[[], Enter]) -> None:
     """Inside of its block, and not again where that ends."""
 

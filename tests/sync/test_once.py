@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from sumida.errors import AlreadyInitialized, Closed
+from sumida.errors import AlreadyInitialized, Closed, WrongLoopError
 from sumida.operation import budget
 from sumida.sync import OnceCell, SetOnce
 from sumida.testing import turns
+from tests.core.support import started
 from tests.support import Run
 
 
@@ -138,6 +139,21 @@ def test_a_cell_is_set_and_taken() -> None:
     assert error.value.value == "y"
     assert (cell.get(), cell.is_initialized, cell.take()) == ("x", True, "x")
     assert (cell.take(), cell.is_initialized) == (None, False)
+
+
+def test_another_thread_sets_nothing(run: Run) -> None:
+    """Where tasks wait; they wait on."""
+
+    async def main() -> tuple[bool, int]:
+        cell = SetOnce[int]()
+        waiting = await started(cell.wait())
+        with pytest.raises(WrongLoopError):
+            await asyncio.to_thread(cell.set, 1)
+        is_set = cell.is_initialized
+        cell.set(2)
+        return is_set, await waiting
+
+    assert run(main) == (False, 2)
 
 
 def test_all_wait_for_what_is_set_once(run: Run) -> None:

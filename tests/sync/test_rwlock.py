@@ -8,6 +8,7 @@ import pytest
 from sumida import select
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.sync import RwLock, RwLockReadGuard, RwLockWriteGuard
+from sumida.sync.rwlock import MAX_READERS
 from sumida.testing import cancel_everywhere, turns
 from tests.core.support import started
 from tests.support import Run
@@ -126,8 +127,10 @@ def test_misuse_is_refused(run: Run) -> None:
         return seen
 
     assert run(main) == ["<RwLock 0>", "<RwLock 1 reading, 0 waiting>"]
-    with pytest.raises(ValueError, match="not 0"):
-        RwLock(0, max_readers=0)
+    for bad in (0, MAX_READERS + 1):
+        with pytest.raises(ValueError, match=f"not {bad}"):
+            RwLock(0, max_readers=bad)
+    assert repr(RwLock(0, max_readers=MAX_READERS)) == "<RwLock 0>"
 
 
 def test_who_is_in_a_block_counts(run: Run) -> None:
@@ -185,22 +188,23 @@ def test_types_are_told(run: Run) -> None:
     run(main)
 
 
-def world() -> TwoWaiters:
-    """Two writers wait behind a third."""
-    table = RwLock(None)
-    held: list[RwLockWriteGuard[None]] = [table.try_write()]
-
-    def grant() -> None:
-        if held:
-            held.pop().release()
-
-    def give_back(guard: object) -> None:
-        assert isinstance(guard, RwLockWriteGuard)
-        guard.release()
-
-    return TwoWaiters(table.write, grant, give_back)
-
-
-def test_a_cancelled_writer_passes_the_lock_on(run: Run) -> None:
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_a_cancelled_wait_passes_the_lock_on(run: Run, kind: str) -> None:
     """Wherever it strikes."""
+
+    def world() -> TwoWaiters:
+        """Two wait behind a writer, for what only one can have."""
+        table = RwLock(None, max_readers=1)
+        held: list[RwLockWriteGuard[None]] = [table.try_write()]
+
+        def grant() -> None:
+            if held:
+                held.pop().release()
+
+        def give_back(guard: object) -> None:
+            assert isinstance(guard, (RwLockReadGuard, RwLockWriteGuard))
+            guard.release()
+
+        return TwoWaiters(getattr(table, kind), grant, give_back)
+
     assert run(cancel_everywhere, world) == 8

@@ -1,7 +1,6 @@
 """Permits: in order, none lost, none doubled."""
 
 import asyncio
-import gc
 from functools import partial
 
 import pytest
@@ -147,20 +146,6 @@ def test_misuse_is_refused(run: Run) -> None:
     run(main)
     with pytest.raises(ValueError, match="-1"):
         Semaphore(-1)
-
-
-def test_a_permit_that_is_collected_goes_back(run: Run) -> None:
-    """With a warning, for it should have been released."""
-
-    async def main() -> int:
-        slots = Semaphore(1)
-        with pytest.warns(ResourceWarning, match="while held"):
-            await slots.acquire()
-            gc.collect()
-        await turns()
-        return slots.available_permits
-
-    assert run(main) == 1
 
 
 def world() -> TwoWaiters:
