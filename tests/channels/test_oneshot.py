@@ -167,8 +167,13 @@ def test_the_sender_went_away(run: Run) -> None:
         tx, rx = oneshot.channel()
         task = asyncio.ensure_future(rx.recv())
         await turns()
+        assert not tx.is_closed
         with tx:
             pass
+        assert tx.is_closed
+        with pytest.raises(Closed) as error:
+            tx.send("late")
+        assert error.value.item == "late"
         with pytest.raises(Closed):
             await task
         terminated = [rx.is_terminated]

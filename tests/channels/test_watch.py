@@ -292,13 +292,14 @@ def test_a_collected_sender_closes_with_a_warning(run: Run) -> None:
     run(main)
 
 
-@pytest.mark.parametrize("call", ["send", "close", "receiver"])
+@pytest.mark.parametrize("call", ["send", "close", "receiver", "last receiver"])
 def test_another_thread_is_refused_and_changes_nothing(run: Run, call: str) -> None:
     """While a task waits for a change, or for the receivers to go."""
 
     async def main() -> int:
         tx, rx = watch.channel(1)
-        changing = asyncio.ensure_future(rx.changed())
+        waits_for_end = call == "last receiver"
+        changing = asyncio.ensure_future(turns() if waits_for_end else rx.changed())
         closing = asyncio.ensure_future(tx.closed())
         await turns()
 

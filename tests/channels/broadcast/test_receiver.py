@@ -57,6 +57,25 @@ def test_a_slow_receiver_is_told_and_goes_on(run: Run) -> None:
     assert run(main) == [5, 5, 6, 7]
 
 
+def test_a_receiver_may_lag_again_before_it_reads(run: Run) -> None:
+    """It is counted from where the last lag has left it, or the last message."""
+
+    async def main() -> list[object]:
+        with broadcast.channel(2) as news:
+            sub = news.subscribe()
+            seen: list[object] = []
+            for n, count in enumerate((2, 3, 3)):
+                for m in range(count):
+                    news.send((n, m))
+                try:
+                    seen.append(await sub)
+                except Lagged as lag:
+                    seen.append(lag.missed)
+            return [*seen, await sub, await sub, sub.is_empty]
+
+    assert run(main) == [(0, 0), 2, 3, (2, 1), (2, 2), True]
+
+
 def test_iterating_never_ends_silently_at_a_lag(run: Run) -> None:
     """The loop raises, and can be begun again."""
 

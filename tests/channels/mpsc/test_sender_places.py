@@ -99,6 +99,22 @@ def test_a_call_does_not_pass_a_sender_that_lingers(run: Run, kind: str) -> None
     assert run(main) == [0, 1, 2]
 
 
+@pytest.mark.parametrize("kind", ["send", "send_many", "reserve"])
+def test_who_lingered_wakes_a_receiver_that_sleeps(run: Run, kind: str) -> None:
+    """All places were held, so that there was no message either."""
+
+    async def main() -> int:
+        tx, rx = mpsc.channel(2)
+        with tx:
+            permits = tx.try_reserve_many(2)
+            receiving = await started(rx.recv())
+            asyncio.get_running_loop().call_soon(permits.release)
+            await put(tx, kind, 1)
+            return await receiving
+
+    assert run(main) == 1
+
+
 def test_places_that_one_who_lingers_leaves_are_free(run: Run) -> None:
     """As many as came free meanwhile, but for those that it is about to take."""
 
@@ -128,12 +144,15 @@ def test_who_goes_on_leaves_another_that_lingers_in_line(
     async def main() -> list[int]:
         tx, rx = mpsc.channel(1)
         received: list[int] = []
+        second: list[asyncio.Task[None]] = []
 
         def serve() -> None:
             received.append(rx.try_recv())
             with pytest.raises(Full):
                 tx.try_send(9)
             if is_cancelled:
+                # It lingers when the other has not been told of its cancel yet.
+                second.append(asyncio.create_task(put(tx, kind, 2)))
                 one.cancel()
 
         async def first() -> None:
@@ -149,10 +168,11 @@ def test_who_goes_on_leaves_another_that_lingers_in_line(
             tx.try_send(0)
             one = asyncio.create_task(first())
             asyncio.get_running_loop().call_soon(serve)
-            two = asyncio.create_task(put(tx, kind, 2))
-            await asyncio.wait([one, two])
+            if not is_cancelled:
+                second.append(asyncio.create_task(put(tx, kind, 2)))
+            await asyncio.wait([one])
             assert one.cancelled() == is_cancelled
-            await two
+            await second[0]
             return [*received, rx.try_recv()]
 
     assert run(main) == ([0, 2] if is_cancelled else [0, 1, 2])
