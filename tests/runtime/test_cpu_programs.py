@@ -132,3 +132,23 @@ def test_a_forked_child_leaves_the_parents_workers_alone(tmp_path: Path) -> None
         output, errors = program.communicate(timeout=LONG)
 
         assert (program.returncode, output, errors) == (0, "0 True\n", "")
+
+
+def test_a_worker_has_no_workers(tmp_path: Path) -> None:
+    """It is told so by name, and its own caller too."""
+    program = start(
+        tmp_path,
+        "def nested():\n"
+        "    asyncio.run(spawn_cpu(abs, -1))\n"
+        "async def main():\n"
+        "    try:\n"
+        "        await spawn_cpu(nested)\n"
+        "    finally:\n"
+        "        await shutdown_cpu(5)\n"
+        "if __name__ == '__main__':\n"
+        "    asyncio.run(main())\n",
+    )
+    _, told = program.communicate(timeout=LONG)
+
+    assert program.returncode == 1
+    assert "MisuseError: spawn_cpu was called in a worker process" in told

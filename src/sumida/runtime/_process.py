@@ -13,6 +13,7 @@ from multiprocessing import connection, process, resource_tracker
 from multiprocessing.context import SpawnProcess
 from typing import Final, final
 
+from sumida.errors import MisuseError
 from sumida.runtime._worker import END, READY, serve
 
 __all__ = ("WorkerProcess",)
@@ -49,6 +50,7 @@ class WorkerProcess:
         pid: The process's id.
 
     Raises:
+        MisuseError: This process is such a worker itself, or another daemon.
         OSError: The system starts no more processes.
         EOFError: The process ended before it was ready.
     """
@@ -64,6 +66,11 @@ class WorkerProcess:
     )
 
     def __init__(self, name: str) -> None:
+        if process.current_process().daemon:
+            raise MisuseError(
+                "spawn_cpu was called in a worker process, which may have no children",
+                "call it in the program, for each part of the work",
+            )
         self.name = name
         self.exit_code: int | None = None
         self._lock = threading.Lock()

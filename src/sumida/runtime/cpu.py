@@ -211,6 +211,7 @@ class CpuPool:
 
         Raises:
             Closed: The pool was shut down before the call began.
+            MisuseError: This is a worker process itself.
             TypeError: `fn` is no function, is async, or cannot be pickled; or an
                 argument or the result cannot.
             WorkerDiedError: The process ended in the middle of the call.
@@ -335,8 +336,7 @@ class CpuPool:
         with self._gate:
             del self._busy[worker]
             self._idle.append(worker)
-        # From our own child, over a pipe that nobody else holds.
-        answer: Reply = pickle.loads(reply)  # noqa: S301
+        answer: Reply = pickle.loads(reply)  # noqa: S301  # our own child's, by a pipe
         has_returned, value, trace = answer
         if has_returned:
             return value
