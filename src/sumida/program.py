@@ -9,7 +9,7 @@ import math
 import signal
 import threading
 import time
-from asyncio import AbstractEventLoop, CancelledError, Task, TimerHandle
+from asyncio import AbstractEventLoop, CancelledError, Task
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any, Final, Self, TypeVar, final
@@ -57,7 +57,6 @@ class _Program:
         "_loop",
         "_main",
         "_sentry",
-        "_timer",
         "_token",
         "first",
         "last",
@@ -71,7 +70,6 @@ class _Program:
         self._is_asked_for = False
         self._loop: AbstractEventLoop | None = None
         self._main: Task[Any] | None = None
-        self._timer: TimerHandle | None = None
         # What came before main's first step, in which it may ask for the token.
         self._early: list[tuple[int, int]] = []
         self._first_at = 0.0
@@ -101,8 +99,6 @@ class _Program:
     def __exit__(self, *_: object) -> None:
         """Give the signals back, unless one has come: then its deadline stays."""
         self._main = None
-        if self._timer is not None:
-            self._timer.cancel()
         if self._sentry is not None:
             self._sentry.stop()
 
@@ -170,7 +166,8 @@ class _Program:
         else:
             self.phases.begin(self._on_phases_end)
         if not math.isinf(self._grace):
-            self._timer = self._loop.call_later(self._grace, self._cancel_main)
+            # It finds nobody to cancel when main has ended.
+            self._loop.call_later(self._grace, self._cancel_main)
 
     def _on_phases_end(self) -> None:
         if not self._is_asked_for:
