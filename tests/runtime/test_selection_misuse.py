@@ -131,3 +131,16 @@ def test_a_loop_says_whether_a_branch_can_be_awaited_at_all(run: Run) -> None:
             select.loop(value_of(1))  # type: ignore[call-overload]  # the mistake
 
     run(main)
+
+
+def test_a_task_cannot_wait_for_itself(run: Run) -> None:
+    """As `await` refuses it; else it would wait for ever."""
+
+    async def main() -> bool:
+        own = asyncio.current_task()
+        assert own is not None
+        with pytest.raises(MisuseError, match="would wait for itself"):
+            await select(asyncio.get_running_loop().create_future(), own)
+        return True
+
+    assert run(main)

@@ -1,6 +1,6 @@
 """What `select` makes of the things that are passed to it."""
 
-from asyncio import Future, Task, get_running_loop
+from asyncio import Future, Task, current_task, get_running_loop
 from collections.abc import Awaitable, Coroutine, Generator, Iterable, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Final, Generic, Literal, TypeVar, final
@@ -74,12 +74,17 @@ class Watched(Operation[T], Generic[T]):
             The operation itself.
 
         Raises:
+            MisuseError: It is the very task that waits.
             WrongLoopError: It is of another event loop.
         """
         if self._future.get_loop() is not future.get_loop():
             raise WrongLoopError(
                 f"{self._future!r} is awaited outside of its own event loop",
                 "await it there, and send what it gives through a channel",
+            )
+        if self._future is current_task():
+            raise MisuseError(
+                f"{self._future!r} would wait for itself", "wait for it in another task"
             )
         self._armed = future
         self._future.add_done_callback(self._wake)
