@@ -224,6 +224,42 @@ class Selecting:
         assert self.received == ["x"] * sent
 
 
+class SelectingOnce(Selecting):
+    """`select`, over two channels."""
+
+    async def subject(self) -> None:
+        """Take one message."""
+        other_tx, other = mpsc.channel(1)
+        with other_tx:
+            self.received.append((await select(other, self.rx))[1])
+
+
+class SelectingWithCoroutine(Selecting):
+    """`select`, over a channel and a coroutine that takes turns to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.running = 0
+
+    async def run(self) -> None:
+        """Run until it is cancelled, and clean up."""
+        self.running += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await turns(3)
+            self.running -= 1
+
+    async def subject(self) -> None:
+        """Take one message."""
+        self.received.append((await select(self.run(), self.rx))[1])
+
+    def check(self, outcome: Outcome) -> None:
+        """Nor does the coroutine run on."""
+        super().check(outcome)
+        assert not self.running
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     Sleeping,
     SleepingUntil,
@@ -233,6 +269,8 @@ WORLDS: tuple[Callable[[], World], ...] = (
     Leaving,
     TimingOut,
     Selecting,
+    SelectingOnce,
+    SelectingWithCoroutine,
 )
 
 
