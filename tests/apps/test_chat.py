@@ -2,10 +2,15 @@
 
 import asyncio
 import gc
+import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -170,6 +175,55 @@ def test_a_fault_of_one_is_logged_and_ends_nobody_else(
     assert "no memory of it" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["127.0.0.1", "70000"], 1, "chat: port must be 0 to 65535, not 70000\n"),
+        (["127.0.0.1", "x"], 2, "invalid int value: 'x'\n"),
+        (["127.0.0.1", "0", "0"], 2, "unrecognized arguments: 0\n"),
+    ],
+)
+def test_the_example_refuses_nonsense(
+    arguments: list[str], code: int, told: str
+) -> None:
+    """With a sentence."""
+    done = subprocess.run(  # noqa: S603  # the repository's own program
+        [sys.executable, str(EXAMPLE), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )
+
+    assert done.returncode == code
+    assert done.stderr.endswith(told)
+    assert "Traceback" not in done.stderr
+
+
+def test_the_example_serves_until_a_ctrl_c() -> None:
+    """It says where, and who is there is told good bye."""
+    with subprocess.Popen(  # noqa: S603  # the repository's own program
+        [sys.executable, str(EXAMPLE), "127.0.0.1", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    ) as process:
+        assert process.stdout is not None
+        port = int(process.stdout.readline().rpartition(" ")[2])
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            lines = peer.makefile("r", encoding="utf-8")
+            assert lines.readline().startswith("* hello")
+            process.send_signal(signal.SIGINT)
+            said = lines.read()
+        code = process.wait(60)
+
+    assert said == "* the server stops, good bye\n"
+    assert code == 130
+
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "chat.py"
 LINGER = struct.pack("ii", 1, 0)
 
 

@@ -16,6 +16,7 @@ What is typed is said to all; `/topic WORDS` sets the topic, `/quit` leaves.
 | Ctrl-C drains: what was said is heard by all | `_Client._drain` |
 """
 
+import argparse
 import contextlib
 import logging
 import sys
@@ -24,7 +25,7 @@ from typing import Final, TypeAlias, final
 import sumida
 from sumida import CancellationToken, Closed, Elapsed, JoinSet, Lagged, select, sleep
 from sumida.channels import broadcast, mpsc, watch
-from sumida.errors import Disconnected, FrameError, NoPermits
+from sumida.errors import ConnectError, Disconnected, FrameError, NoPermits
 from sumida.net import FramedRead, FramedWrite, LinesCodec, TcpListener, TcpStream
 from sumida.sync import Semaphore
 
@@ -232,21 +233,29 @@ class _Client:
         await self._out.send(line)
 
 
-async def main(host: str = "127.0.0.1", port: str = "7000") -> None:
+async def main(host: str, port: int) -> None:
     """Serve until Ctrl-C or SIGTERM.
 
     Args:
         host: The address to listen on.
-        port: The port; "0" for any that is free.
+        port: The port; 0 for any that is free.
 
     Cancel safety:
         Safe.
     """
-    listener = await listen(host, int(port))
+    listener = await listen(host, port)
     sys.stdout.write(f"listening on port {listener.port}\n")
     sys.stdout.flush()
     await Chat(sumida.shutdown_token()).serve(listener)
 
 
 if __name__ == "__main__":
-    sumida.run(main, *sys.argv[1:])
+    parser = argparse.ArgumentParser(description="A TCP chat server.")
+    parser.add_argument("host", nargs="?", default="127.0.0.1")
+    parser.add_argument("port", nargs="?", type=int, default=7000)
+    chosen = parser.parse_args()
+    try:
+        sumida.run(main, chosen.host, chosen.port)
+    except (ConnectError, OSError, ValueError) as error:
+        # A port that is taken, a name that is not known, a number that is no port.
+        sys.exit(f"chat: {error}")
