@@ -130,14 +130,18 @@ def test_a_value_that_was_taken_is_not_kept(run: Run) -> None:
     assert run(main)
 
 
-@pytest.mark.parametrize("call", ["send", "close", "receiver"])
+@pytest.mark.parametrize("call", ["send", "close", "receiver", "receiver alone"])
 def test_another_thread_is_refused_and_changes_nothing(run: Run, call: str) -> None:
     """While a task waits for the value, or for the receiver to go."""
 
     async def main() -> str:
         tx, rx = oneshot.channel()
-        receiving = asyncio.ensure_future(rx.recv())
         closing = asyncio.ensure_future(tx.closed())
+        await turns()
+        if call == "receiver alone":
+            with pytest.raises(WrongLoopError):
+                await asyncio.to_thread(rx.close)
+        receiving = asyncio.ensure_future(rx.recv())
         await turns()
 
         def abroad() -> None:

@@ -106,6 +106,26 @@ def test_counts_weak_senders_and_identity(run: Run) -> None:
     run(main)
 
 
+def test_a_collected_sender_closes_with_a_warning(run: Run) -> None:
+    """The last one wakes who waits for a message."""
+
+    async def main() -> None:
+        news = broadcast.channel(1)
+        other, sub = news.clone(), news.subscribe()
+        task = asyncio.ensure_future(sub.recv())
+        await turns()
+        with pytest.warns(ResourceWarning, match="without being closed"):
+            del other
+        await turns()
+        assert not task.done()
+        with pytest.warns(ResourceWarning, match="broadcast.Sender 0/1, 1 receivers"):
+            del news
+        with pytest.raises(Closed):
+            await task
+
+    run(main)
+
+
 def test_closed_can_be_waited_for_again(run: Run) -> None:
     """With the same operation, when somebody has subscribed since."""
 

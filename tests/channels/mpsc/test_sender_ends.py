@@ -93,6 +93,29 @@ def test_a_send_to_a_closed_receiver_gives_closed(run: Run, make: Make) -> None:
     assert run(main) == (True, True)
 
 
+@pytest.mark.parametrize("closes", ["sender", "receiver"])
+@pytest.mark.parametrize("make", MAKERS)
+def test_what_a_send_allowed_to_the_next_ends_with_the_channel(
+    run: Run, make: Make, closes: str
+) -> None:
+    """Places are free, and the last send has seen it; and yet nothing is sent."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(9)
+        await tx.send(1)
+        operation = make(tx)
+        if closes == "sender":
+            tx.close()
+        else:
+            rx.close()
+        with pytest.raises(Closed):
+            await operation
+        tx.close()
+        return await rx.recv_many(9)
+
+    assert run(main) == [1]
+
+
 @pytest.mark.parametrize("make", MAKERS)
 def test_a_send_that_lingers_is_told_of_the_close(run: Run, make: Make) -> None:
     """Also where places came free before it has looked again."""
