@@ -5,10 +5,10 @@ import gc
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol, TypeVar, final
+from typing import Any, Protocol, TypeVar, final
 
 from sumida.operation import BUDGET, budget
 
@@ -55,18 +55,30 @@ class LoopKind:
             loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         else:
             loop = asyncio.new_event_loop()
-        if self.eager and sys.version_info >= (3, 12):
-            loop.set_task_factory(asyncio.eager_task_factory)
+        if self.eager:
+            loop.set_task_factory(_start_at_once)
         return loop
+
+
+def _start_at_once(
+    loop: asyncio.AbstractEventLoop,
+    coroutine: Coroutine[Any, Any, T] | Generator[Any, None, T],
+    **options: Any,  # noqa: ANN401  # as asyncio has it
+) -> asyncio.Task[T]:
+    """Make an eager task, on uvloop too.
+
+    uvloop 0.23 passes `eager_start=None` where its caller has said nothing: asyncio's
+    factory of 3.13.0 has no such argument, and that of 3.14 takes it for a no.
+    """
+    options.pop("eager_start", None)
+    if sys.version_info >= (3, 12):
+        return asyncio.eager_task_factory(loop, coroutine, **options)
+    raise NotImplementedError("eager tasks came with CPython 3.12")
 
 
 @cache
 def _why_not_both(kind: LoopKind) -> str | None:
-    """Try eager tasks on uvloop; the reason why that does not work, if it does not.
-
-    uvloop 0.23 hands `eager_start` to the factory, and that of 3.13.0 has no such
-    argument, so the versions alone do not tell.
-    """
+    """Try eager tasks on uvloop; the reason why that does not work, if it does not."""
     loop = kind.make()
     probe = asyncio.sleep(0)
     try:

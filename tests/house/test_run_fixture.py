@@ -4,6 +4,7 @@ The small tests here are run by a pytest of their own, with the settings of this
 repository, and have to fail.
 """
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from tests.support import LOOP_KINDS
+from tests.support import LOOP_KINDS, LoopKind
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -136,3 +137,20 @@ def test_the_next_test_does_not_pay(
 ) -> None:
     """A test that awaits, closes and retrieves all passes, whatever was before."""
     assert outcomes[f"test_clean_after_{fault}[{kind}]"] == ""
+
+
+def test_eager_kinds_start_tasks_at_once_and_others_do_not(loop_kind: LoopKind) -> None:
+    """Also on uvloop, which asks for lazy ones on CPython 3.14 if it is not told."""
+    begun: list[bool] = []
+
+    async def child() -> None:
+        begun.append(True)
+
+    async def main() -> bool:
+        task = asyncio.create_task(child(), name="child")
+        is_begun = bool(begun)
+        await task
+        return is_begun
+
+    with asyncio.Runner(loop_factory=loop_kind.make) as runner:
+        assert runner.run(main()) is loop_kind.eager

@@ -81,11 +81,13 @@ def test_row_08_a_cancel_that_cannot_land_does_not_spin(run: Run) -> None:
             raise asyncio.CancelledError
 
         async def usual_way() -> None:
-            async with anyio.create_task_group() as group:
-                group.start_soon(stubborn)
-                await turns()
-                group.cancel_scope.cancel()
-                await asyncio.shield(let_go)
+            # Where its tasks are eager, on uvloop, it also fails in the end.
+            with contextlib.suppress(BaseExceptionGroup):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(stubborn)
+                    await turns()
+                    group.cancel_scope.cancel()
+                    await asyncio.shield(let_go)
 
         async def our_way() -> None:
             async with JoinSet[None]() as tasks:
