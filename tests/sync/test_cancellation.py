@@ -51,6 +51,20 @@ def test_children_that_are_dropped_are_not_kept() -> None:
     assert not any(child() for child in seen)
 
 
+def test_a_token_that_was_cancelled_keeps_nobody() -> None:
+    """Neither its parent nor its child; one that is made of it later knows why."""
+    root = CancellationToken()
+    child = root.child_token()
+    grandchild = child.child_token()
+    child.cancel("enough")
+    late = child.child_token()
+    seen = weakref.ref(root), weakref.ref(grandchild)
+    del root, grandchild
+
+    assert [token() for token in seen] == [None, None]
+    assert (late.is_cancelled, late.reason) == (True, "enough")
+
+
 def test_a_deep_tree_is_cancelled() -> None:
     """Without recursion."""
     root = token = CancellationToken()

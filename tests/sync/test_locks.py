@@ -1,4 +1,4 @@
-"""What all locks do alike when they are entered: by one, once, and never lent twice."""
+"""What all locks do alike: they yield, serve in order, know their loop, and tell."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,30 +7,12 @@ import pytest
 
 from sumida import select
 from sumida._core import hooks
-from sumida.errors import BusyError, Closed, MisuseError, ReleasedError, WrongLoopError
-from sumida.operation import BUDGET, UNSHARED, budget
-from sumida.sync import (
-    Mutex,
-    MutexGuard,
-    RwLock,
-    RwLockReadGuard,
-    RwLockWriteGuard,
-    Semaphore,
-    SemaphorePermit,
-)
+from sumida.errors import Closed, MisuseError, WrongLoopError
+from sumida.operation import BUDGET, budget
+from sumida.sync import Mutex, RwLock, Semaphore
 from tests.core.support import TurnCounter, cancelled, started, turns
 from tests.support import Run
-
-Guard = MutexGuard[int] | SemaphorePermit | RwLockReadGuard[int] | RwLockWriteGuard[int]
-Enter = Callable[[], Guard]
-
-LOCKS: list[Callable[[], Enter]] = [
-    lambda: Mutex(0).lock,
-    lambda: Semaphore(1).acquire,
-    lambda: RwLock(0, max_readers=1).read,
-    lambda: RwLock(0).write,
-]
-"""Each is for one at a time."""
+from tests.sync.locks import LOCKS, Enter, Guard, inside, nothing, yielding
 
 
 def _blocking(lock: object, name: str) -> tuple[object, Enter]:
@@ -71,8 +53,8 @@ def test_a_cancel_at_the_end_of_the_budget_takes_nothing(
 
     async def main() -> str:
         enter = make()
-        assert await cancelled(await _yielding(enter()))
-        return await _enter(enter())
+        assert await cancelled(await yielding(enter()))
+        return await inside(enter())
 
     assert run(main) == "inside"
 
@@ -95,121 +77,13 @@ def test_who_yields_waits_for_one_who_came_meanwhile(run: Run) -> None:
         await asyncio.wait(tasks)
 
         guard = mutex.lock()
-        yielding = await _yielding(guard)
+        waiting = await yielding(guard)
         async with guard:
             with pytest.raises(MisuseError):
-                await yielding
+                await waiting
         return order
 
     assert run(main) == ["second in", "second out", "first in", "first out"]
-
-
-@pytest.mark.skipif(UNSHARED < 0, reason="no count can be trusted on this build")
-@pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_that_nobody_kept_is_used_again(
-    run: Run, make: Callable[[], Enter]
-) -> None:
-    """Also after a wait, and beside others that are held."""
-
-    async def main() -> bool:
-        enter = make()
-        async with enter() as guard:
-            first = id(guard)
-        del guard
-        # The first is alive where it is kept, so no other can have its place.
-        async with enter() as guard:
-            again = id(guard)
-            waiting = asyncio.create_task(_twice(enter))
-            await turns()
-        del guard
-        ids = await waiting
-        return first == again and len(set(ids)) == 1
-
-    assert run(main)
-
-
-@pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_that_somebody_has_is_not_lent(
-    run: Run, make: Callable[[], Enter]
-) -> None:
-    """Not one that waits to be awaited, nor one that is kept after its block."""
-
-    async def main() -> None:
-        enter = make()
-        idle, other = enter(), enter()
-        assert idle is not other
-        async with enter() as kept:
-            pass
-        async with enter() as held:
-            assert held not in (idle, other, kept)
-            assert [guard.is_held for guard in (idle, other, kept)] == [False] * 3
-        async with idle:
-            assert not held.is_held
-            assert idle.is_held
-
-    run(main)
-
-
-@pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_is_entered_by_one(run: Run, make: Callable[[], Enter]) -> None:
-    """While it is held, or waits, the second is refused, and takes nothing."""
-
-    async def main() -> list[str]:
-        enter = make()
-        async with enter() as guard:
-            with pytest.raises(MisuseError, match="while held"):
-                await _enter(guard)
-            assert guard.is_held
-            awaited = enter()
-            first = asyncio.create_task(_enter(awaited))
-            await turns()
-            with pytest.raises(BusyError):
-                await _enter(awaited)
-        return [await first, await _enter(awaited), await _enter(enter())]
-
-    assert run(main) == ["inside"] * 3
-
-
-@pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_that_was_served_is_entered_by_one(
-    run: Run, make: Callable[[], Enter]
-) -> None:
-    """Also between the wake-up of its task and that task's next step."""
-
-    async def main() -> str:
-        enter = make()
-        held = await enter()
-        guard = enter()
-        first = asyncio.create_task(_enter(guard))
-        await turns()
-        held.release()
-        with pytest.raises(BusyError):
-            await guard
-        with pytest.raises(BusyError):
-            await _enter(guard)
-        return await first
-
-    assert run(main) == "inside"
-
-
-@pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_that_is_awaited_is_not_entered(
-    run: Run, make: Callable[[], Enter]
-) -> None:
-    """The task that awaits it has it in the end."""
-
-    async def main() -> str:
-        enter = make()
-        held = await enter()
-        guard = enter()
-        first = await started(_wait(guard))
-        with pytest.raises(BusyError):
-            await _enter(guard)
-        held.release()
-        (await first).release()
-        return await _enter(guard)
-
-    assert run(main) == "inside"
 
 
 @pytest.mark.parametrize("make", LOCKS)
@@ -242,7 +116,7 @@ def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> Non
 
         lost = enter()
         held = await enter()
-        won = await select(lost, _enter_nothing(), biased=True)
+        won = await select(lost, nothing(), biased=True)
         assert won[0] == 1
         held.release()
         (await lost).release()
@@ -253,37 +127,13 @@ def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> Non
 
 
 @pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_outlives_its_cancels(run: Run, make: Callable[[], Enter]) -> None:
-    """It waits again, entered or awaited, and no two ever wait in one place."""
-
-    async def main() -> list[str]:
-        enter = make()
-        guard = enter()
-        seen: list[str] = []
-        for _ in range(3):
-            held = await enter()
-            entering = await started(_enter(guard))
-            assert await cancelled(entering)
-            awaiting = await started(_wait(guard))
-            held.release()
-            (await awaiting).release()
-            held = await enter()
-            tasks = [await started(_enter(guard)), await started(_enter(enter()))]
-            held.release()
-            seen += [await task for task in tasks]
-        return seen
-
-    assert run(main) == ["inside"] * 6
-
-
-@pytest.mark.parametrize("make", LOCKS)
 def test_who_holds_is_told(run: Run, make: Callable[[], Enter]) -> None:
     """To one who observes: each guard that takes, and that it gives back, once."""
 
     async def main() -> None:
         enter = make()
         async with enter():
-            waiting = await started(_enter(enter()))
+            waiting = await started(inside(enter()))
         await waiting
         (await enter()).release()
         guard = enter()
@@ -300,47 +150,6 @@ def test_who_holds_is_told(run: Run, make: Callable[[], Enter]) -> None:
 
 
 @pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_that_is_collected_goes_back(
-    run: Run, make: Callable[[], Enter]
-) -> None:
-    """With a warning, for it should have been released; also one given by a select."""
-
-    async def main() -> str:
-        enter = make()
-        with pytest.warns(ResourceWarning, match="collected while held"):
-            await enter()
-        await _enter(enter())
-        with pytest.warns(ResourceWarning, match="collected while held"):
-            await select(enter(), _enter_nothing(), biased=True)
-        held = enter()
-        await _enter(held)
-        with pytest.warns(ResourceWarning, match="collected while held"):
-            await held
-            del held
-        return await _enter(enter())
-
-    assert run(main) == "inside"
-
-
-@pytest.mark.parametrize("make", LOCKS)
-def test_a_guard_is_released_once(run: Run, make: Callable[[], Enter]) -> None:
-    """Inside of its block, and not again where that ends."""
-
-    async def main() -> None:
-        enter = make()
-        async with enter() as guard:
-            guard.release()
-            with pytest.raises(ReleasedError), guard:
-                pass
-            taken = await enter()
-            assert not guard.is_held
-        assert taken.is_held
-        taken.release()
-
-    run(main)
-
-
-@pytest.mark.parametrize("make", LOCKS)
 def test_a_line_of_another_loop_is_refused(make: Callable[[], Enter]) -> None:
     """Whoever would stand in it gets an error at once; the line is as it was."""
     enter = make()
@@ -348,7 +157,7 @@ def test_a_line_of_another_loop_is_refused(make: Callable[[], Enter]) -> None:
 
     async def begin() -> asyncio.Task[str]:
         held.append(await enter())
-        waiting = asyncio.create_task(_enter(enter()))
+        waiting = asyncio.create_task(inside(enter()))
         await turns()
         return waiting
 
@@ -357,7 +166,7 @@ def test_a_line_of_another_loop_is_refused(make: Callable[[], Enter]) -> None:
         return await waiting
 
     async def take() -> str:
-        return await _enter(enter())
+        return await inside(enter())
 
     with asyncio.Runner() as first, asyncio.Runner() as second:
         waiting = first.run(begin())
@@ -427,7 +236,7 @@ def test_a_lock_that_went_to_another_loop_is_found_there() -> None:
 
     async def wait_for_it() -> None:
         async with mutex.lock():
-            other = asyncio.create_task(_enter(mutex.lock()))
+            other = asyncio.create_task(inside(mutex.lock()))
             await turns()
         await other
 
@@ -458,35 +267,3 @@ class _Listener:
         """Write it down."""
         assert "idle" in repr(guard)
         self.told.append("given back")
-
-
-async def _enter_nothing() -> None:
-    pass
-
-
-async def _wait(guard: Guard) -> Guard:
-    return await guard
-
-
-async def _twice(enter: Enter) -> list[int]:
-    ids = []
-    for _ in range(2):
-        async with enter() as guard:
-            ids.append(id(guard))
-        del guard
-    return ids
-
-
-async def _enter(guard: Guard) -> str:
-    async with guard:
-        return "inside"
-
-
-async def _yielding(guard: Guard) -> asyncio.Task[str]:
-    """Start a task that enters at the end of the budget, and let it come to there."""
-    budget.left = 1
-    task = asyncio.create_task(_enter(guard))
-    if budget.left == 1:  # lazy
-        await turns(1)
-    assert not task.done()
-    return task

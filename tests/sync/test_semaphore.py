@@ -222,6 +222,20 @@ def test_what_is_held_in_a_block_counts(run: Run) -> None:
     assert run(main) == [3, "<Semaphore 3 free, 0 waiting>", 1, 1, 7]
 
 
+def test_each_block_has_as_many_as_it_asked_for(run: Run) -> None:
+    """Though the holder of the one before is used again."""
+
+    async def main() -> list[int]:
+        slots = Semaphore(5)
+        seen = []
+        for permits in (1, 3, 0, 5, 2):
+            async with slots.acquire(permits):
+                seen.append(slots.available_permits)
+        return [*seen, slots.available_permits]
+
+    assert run(main) == [4, 2, 5, 0, 3, 5]
+
+
 def test_what_is_held_in_a_block_can_change(run: Run) -> None:
     """The block gives back what is left of it."""
 
