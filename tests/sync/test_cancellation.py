@@ -90,6 +90,7 @@ def test_run_until_cancelled(run: Run) -> None:
             return "done"
 
         seen: list[object] = [await token.run_until_cancelled(work(0.001))]
+        assert repr(token) == "<CancellationToken 0 waiting>"
         task = asyncio.create_task(token.run_until_cancelled(work(100)))
         await turns()
         token.cancel()

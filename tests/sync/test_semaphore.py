@@ -128,6 +128,27 @@ def test_permits_can_be_split_merged_and_forgotten(run: Run) -> None:
     assert run(main) == [3, 2, None, 2, 0]
 
 
+def test_only_what_is_held_of_one_semaphore_is_merged(run: Run) -> None:
+    """What is refused stays as it was."""
+
+    async def main() -> list[int]:
+        slots, others = Semaphore(4), Semaphore(1)
+        with await slots.acquire(2) as permit, await others.acquire() as foreign:
+            idle = slots.acquire()
+            with pytest.raises(MisuseError):
+                permit.merge(foreign)
+            with pytest.raises(ReleasedError):
+                permit.merge(idle)
+            with pytest.raises(ReleasedError):
+                idle.merge(permit)
+            with pytest.raises(ReleasedError):
+                idle.split(0)
+            seen = [permit.num_permits, foreign.num_permits, idle.num_permits]
+        return [*seen, slots.available_permits, others.available_permits]
+
+    assert run(main) == [2, 1, 0, 4, 1]
+
+
 def test_misuse_is_refused(run: Run) -> None:
     """Bad counts, and a permit that is awaited while held."""
 

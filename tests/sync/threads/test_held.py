@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sumida.errors import HeldAcrossAwaitError
+from sumida.errors import HeldAcrossAwaitError, MisuseError
 from sumida.sync.threads import ThreadMutex, ThreadRwLock
 from tests.support import Run
 from tests.sync.threads.kinds import (
@@ -112,6 +113,78 @@ def test_reader_behind_a_writer_behind_a_suspended_reader_is_refused(run: Run) -
     run(main)
 
     assert not lock.is_locked
+
+
+def test_task_of_another_thread_is_not_blamed(run: Run) -> None:
+    """Who would wait for itself is told so, though a reader elsewhere is suspended."""
+    lock = ThreadRwLock(1)
+    entered, go = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        with lock.read():
+            # Told when this task is suspended.
+            asyncio.get_running_loop().call_soon(entered.set)
+            await asyncio.to_thread(go.wait, PATIENCE)
+
+    async def elsewhere() -> BaseException | None:
+        holder = asyncio.get_running_loop().create_task(hold())
+        await asyncio.wait([holder])
+        return holder.exception()
+
+    async def main() -> BaseException:
+        with lock.read(), pytest.raises(MisuseError) as caught:
+            lock.write()
+        return caught.value
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(asyncio.run, elsewhere())
+        assert entered.wait(PATIENCE)
+        error = run(main)
+        go.set()
+
+    assert not isinstance(error, HeldAcrossAwaitError)
+    assert isinstance(other.result(), HeldAcrossAwaitError)
+
+
+def test_task_of_a_coroutine_that_is_not_pythons_is_not_suspended(run: Run) -> None:
+    """It cannot tell that it runs, and yet waits for itself, not for another."""
+    lock = ThreadMutex(1)
+
+    async def work() -> bool:
+        with lock.lock(), pytest.raises(MisuseError) as caught:
+            lock.lock()
+        return isinstance(caught.value, HeldAcrossAwaitError)
+
+    async def main() -> bool:
+        return await asyncio.get_running_loop().create_task(Delegate(work()))
+
+    assert not run(main)
+
+
+class Delegate(Coroutine[object, None, bool]):
+    """A coroutine as those of other compilers are.
+
+    Args:
+        inner: What it does.
+    """
+
+    def __init__(self, inner: Coroutine[object, None, bool]) -> None:
+        self.inner = inner
+
+    def __await__(self) -> Generator[object, None, bool]:
+        raise NotImplementedError
+
+    def send(self, value: None) -> object:
+        """Take a step."""
+        return self.inner.send(value)
+
+    def throw(self, *error: object) -> object:
+        """Be told of no error here."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End."""
+        self.inner.close()
 
 
 @every_guard
