@@ -249,7 +249,7 @@ async def main(host: str, port: int) -> None:
     await Chat(sumida.shutdown_token()).serve(listener)
 
 
-if __name__ == "__main__":
+def _start() -> None:
     parser = argparse.ArgumentParser(description="A TCP chat server.")
     parser.add_argument("host", nargs="?", default="127.0.0.1")
     parser.add_argument("port", nargs="?", type=int, default=7000)
@@ -259,3 +259,7 @@ if __name__ == "__main__":
     except (ConnectError, OSError, ValueError) as error:
         # A port that is taken, a name that is not known, a number that is no port.
         sys.exit(f"chat: {error}")
+
+
+if __name__ == "__main__":
+    _start()
