@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 
 import pytest
 
-from sumida import select
+from sumida import errors, select
 from sumida.channels import mpsc
 from sumida.testing import Outcome, World, cancel_everywhere
 from tests.core.support import of, started
@@ -13,11 +15,16 @@ from tests.support import Run
 
 
 class Full:
-    """A full channel of two places, with a sender that waits behind the subject."""
+    """A full channel of two places.
+
+    Args:
+        crowded: Whether one more sender waits behind the subject.
+    """
 
     places = 1
 
-    def __init__(self) -> None:
+    def __init__(self, *, crowded: bool = True) -> None:
+        self.crowded = crowded
         self.tx, self.rx = mpsc.channel(2)
         self.tx.try_send("a")
         self.tx.try_send("b")
@@ -30,7 +37,8 @@ class Full:
 
     def wakes(self) -> Sequence[Callable[[], object]]:
         """Let one more sender come, and make place for the subject."""
-        self.behind = asyncio.create_task(of(self.tx.send("behind")))
+        if self.crowded:
+            self.behind = asyncio.create_task(of(self.tx.send("behind")))
         return [self.take]
 
     async def finish(self, outcome: Outcome) -> list[str]:
@@ -254,8 +262,8 @@ class SelectingWithCoroutine(Selecting):
 class SelectingToSend(Full):
     """`select` over a send and a receiver."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, crowded: bool = True) -> None:
+        super().__init__(crowded=crowded)
         self.other_tx, self.other_rx = mpsc.channel(1)
 
     async def subject(self) -> object:
@@ -268,11 +276,85 @@ class SelectingToSend(Full):
         assert await self.finish(outcome) == ["sent"] * outcome.returned
 
 
+class Lingering:
+    """A sender that cannot park before it has lingered, with its place or without.
+
+    Args:
+        kind: How it sends.
+        is_served: Whether it is given a place while it lingers.
+    """
+
+    def __init__(self, kind: str, *, is_served: bool) -> None:
+        self.tx, self.rx = mpsc.channel(1)
+        self.tx.try_send("a")
+        self.kind = kind
+        self.is_served = is_served
+        self.received: list[str] = []
+
+    async def put(self, item: str) -> None:
+        """Send, in that way."""
+        if self.kind == "send":
+            await self.tx.send(item)
+        elif self.kind == "send_many":
+            await self.tx.send_many([item])
+        else:
+            (await self.tx.reserve()).send(item)
+
+    async def subject(self) -> object:
+        """Send two, waiting for each."""
+        await self.put("b")
+        await self.put("c")
+        return None
+
+    def wakes(self) -> Sequence[Callable[[], object]]:
+        """Make a place for each."""
+        return [self.take, self.take]
+
+    def take(self) -> None:
+        """Make a place; the next that waits begins by lingering."""
+        if not self.rx.is_empty:
+            self.received.append(self.rx.try_recv())
+        self.tx._chan.sender_rest = 0
+        if self.is_served:
+            asyncio.get_running_loop().call_soon(self.serve)
+
+    def serve(self) -> None:
+        """Make one more while it lingers, and see that it is not for others."""
+        if not self.rx.is_empty:
+            self.received.append(self.rx.try_recv())
+            with suppress(errors.Full):
+                self.tx.try_send("x")
+
+    async def check(self, outcome: Outcome) -> None:
+        """See that it sent in order, and that the place is free for the next."""
+        self.received += [self.rx.try_recv() for _ in range(len(self.rx))]
+        sent = [item for item in self.received if item != "x"]
+        assert sent == list("abc")[: len(sent)]
+        assert len(sent) == 3 or not outcome.returned
+        assert self.tx.capacity == 1
+        await self.tx.send("y")
+        waiting = await started(self.tx.send("z"))
+        assert await self.rx.recv() == "y"
+        await waiting
+        assert await self.rx.recv() == "z"
+        self.tx.close()
+
+
 WORLDS: tuple[Callable[[], World], ...] = (
     Sending,
     SendingMany,
     Reserving,
     ReservingMany,
+    partial(Sending, crowded=False),
+    partial(SendingMany, crowded=False),
+    partial(Reserving, crowded=False),
+    partial(ReservingMany, crowded=False),
+    partial(SelectingToSend, crowded=False),
+    *(
+        partial(Lingering, kind, is_served=is_served)
+        for kind in ("send", "send_many", "reserve")
+        for is_served in (False, True)
+    ),
     WaitingForTheEnd,
     Receiving,
     ReceivingMany,

@@ -285,6 +285,7 @@ def test_more_items_than_permits_are_refused_whole(run: Run) -> None:
             left = len(permits)
             permits.send_many([])
             permits.send_many([1, 2])
+            assert (len(permits), tx.capacity) == (0, 2)
             return error.value.unsent, left, await rx.recv_many(9)
 
     assert run(main) == ((1, 2, 3), 2, [1, 2])

@@ -236,6 +236,31 @@ def test_the_cancel_of_one_that_was_served_hits_no_other(run: Run) -> None:
     assert run(main) == [0, 2]
 
 
+def test_the_cancel_of_a_receiver_hits_no_other(run: Run) -> None:
+    """Another task rests in its stead before it has been told."""
+
+    async def main() -> int:
+        tx, rx = mpsc.channel(1)
+        others: list[asyncio.Task[int]] = []
+
+        async def first() -> None:
+            asyncio.get_running_loop().call_soon(strike)
+            others.append(asyncio.create_task(of(rx.recv())))
+            await rx.recv()
+
+        def strike() -> None:
+            struck.cancel()
+
+        struck = asyncio.create_task(first())
+        await asyncio.wait([struck])
+        assert struck.cancelled()
+        tx.try_send(1)
+        tx.close()
+        return await others[0]
+
+    assert run(main) == 1
+
+
 def test_both_sides_are_cancelled_in_one_turn(run: Run) -> None:
     """Neither goes on, and what was sent is still there."""
 
@@ -279,7 +304,8 @@ def test_who_rests_is_not_touched_by_a_cancel_of_the_other_side(
             sending = asyncio.create_task(of(tx.send(1)))
             receiving = asyncio.create_task(of(rx.recv()))
             strike = sending.cancel if cancels == "sender" else receiving.cancel
-            asyncio.get_running_loop().call_soon(strike)
+            for _ in range(2):  # in one turn
+                asyncio.get_running_loop().call_soon(strike)
             await turns()
             assert sending.cancelled() == (cancels == "sender")
             assert receiving.cancelled() == (cancels == "receiver")

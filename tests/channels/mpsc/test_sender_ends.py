@@ -39,10 +39,10 @@ Make = Callable[[mpsc.Sender[int]], Operation[object]]
 MAKERS = (make_send, make_reserve, make_send_many, make_reserve_many)
 
 
-@pytest.mark.parametrize("is_served", [False, True])
+@pytest.mark.parametrize("state", ["lingers", "waits", "is served"])
 @pytest.mark.parametrize("make", MAKERS)
 def test_an_operation_awaited_by_two_tasks_is_refused(
-    run: Run, make: Make, *, is_served: bool
+    run: Run, make: Make, state: str
 ) -> None:
     """The second task is told; the first goes on waiting and is served."""
 
@@ -51,16 +51,21 @@ def test_an_operation_awaited_by_two_tasks_is_refused(
         with tx:
             await tx.send_many([0, 0])
             operation = make(tx)
-            first = await started(operation)
-            if is_served:
+            first = asyncio.create_task(of(operation))
+            await turns(1 if state == "lingers" else 5)
+            if state == "is served":
                 rx.try_recv()
                 rx.try_recv()
-            with pytest.raises(BusyError):
-                await operation
-            if not is_served:
+            elif state == "lingers":
                 with pytest.raises(BusyError):
                     await select(operation)
-                await rx.recv_many(2)
+            with pytest.raises(BusyError):
+                await operation
+            if state == "waits":
+                with pytest.raises(BusyError):
+                    await select(operation)
+            while not rx.is_empty:
+                rx.try_recv()
             permit = await first
             if isinstance(permit, (mpsc.Permit, mpsc.Permits)):
                 permit.release()

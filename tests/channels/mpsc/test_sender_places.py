@@ -397,6 +397,29 @@ def test_a_kept_send_done_at_once_does_not_lend_its_place(run: Run) -> None:
     assert run(main) == ["0", "1", "2", "3", "4", "5"]
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_a_kept_send_that_lost_a_select_can_wait_alone(run: Run, *, many: bool) -> None:
+    """It lingers, in vain, and parks, as any other."""
+
+    async def main() -> list[int]:
+        tx, rx = mpsc.channel(1)
+        token_tx, token_rx = mpsc.channel(1)
+        with tx, token_tx:
+            tx.try_send(0)
+            kept = tx.send_many([1]) if many else tx.send(1)
+            racing = asyncio.create_task(select(kept, token_rx))
+            await turns()
+            token_tx.try_send("stop")
+            await racing
+            waiting = await started(kept)
+            assert not waiting.done()
+            received = [await rx.recv()]
+            await waiting
+            return [*received, await rx.recv()]
+
+    assert run(main) == [0, 1]
+
+
 def test_a_kept_reservation_done_at_once_has_no_place_from_before(run: Run) -> None:
     """Awaited again it queues last, for it was done since it lost its race."""
 

@@ -401,6 +401,5 @@ class Chan(Generic[T]):
     def abandon(self) -> None:
         """Close for a receiver that nobody has any more."""
         self.is_abandoned = True
-        self.takes = 0
         self.queue.clear()
         self.close()
