@@ -127,6 +127,35 @@ def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> Non
 
 
 @pytest.mark.parametrize("make", LOCKS)
+def test_a_cancelled_wait_lends_its_place_to_nobody(
+    run: Run, make: Callable[[], Enter]
+) -> None:
+    """Not with the guard that it leaves behind, either."""
+
+    async def main() -> list[str]:
+        enter = make()
+        order: list[str] = []
+
+        async def take(name: str, guard: Guard) -> None:
+            async with guard:
+                order.append(name)
+
+        held, early = await enter(), enter()
+        gone = await started(take("gone", enter()))
+        await cancelled(gone)
+        del gone
+        tasks = [
+            await started(take("first", early)),
+            await started(take("second", enter())),
+        ]
+        held.release()
+        await asyncio.wait(tasks)
+        return order
+
+    assert run(main) == ["first", "second"]
+
+
+@pytest.mark.parametrize("make", LOCKS)
 def test_who_holds_is_told(run: Run, make: Callable[[], Enter]) -> None:
     """To one who observes: each guard that takes, and that it gives back, once."""
 

@@ -13,6 +13,7 @@ from sumida.sync.threads import (
     ThreadRwLock,
     ThreadUpgradableGuard,
 )
+from sumida.sync.threads._shares import READ, UPGRADABLE, WRITE, Shares
 from tests.sync.threads.support import (
     PATIENCE,
     Guard,
@@ -46,6 +47,18 @@ def test_shares_come_in_the_order_of_asking() -> None:
     line.has_entered("a", "b", "c", "d", "e")
 
     line.end()
+
+
+@pytest.mark.parametrize("kind", [READ, UPGRADABLE, WRITE])
+def test_what_came_free_before_it_stood_in_line_is_taken(kind: int) -> None:
+    """Between the look and the line another may have left; nobody else will come."""
+    shares = Shares()
+    shares.enter(kind, 0)
+
+    assert shares.state
+    assert not shares.waiting
+    shares.leave(kind, threading.get_ident(), None)
+    assert not shares.state
 
 
 def test_new_reader_waits_behind_a_waiting_writer() -> None:
