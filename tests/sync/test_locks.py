@@ -12,7 +12,7 @@ from sumida.operation import BUDGET, budget
 from sumida.sync import Mutex, RwLock, Semaphore
 from tests.core.support import TurnCounter, cancelled, started, turns
 from tests.support import Run
-from tests.sync.locks import LOCKS, Enter, Guard, inside, nothing, yielding
+from tests.sync.locks import LOCKS, Enter, Guard, given, inside, nothing, yielding
 
 
 def _blocking(lock: object, name: str) -> tuple[object, Enter]:
@@ -114,16 +114,18 @@ def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> Non
         await first
         await come_again(served)
 
-        lost = enter()
-        held = await enter()
-        won = await select(lost, nothing(), biased=True)
-        assert won[0] == 1
-        held.release()
-        (await lost).release()
-        await come_again(lost)
+        for take_it in (inside, given):
+            lost = enter()
+            held = await enter()
+            won = await select(lost, nothing(), biased=True)
+            assert won[0] == 1
+            held.release()
+            await take_it(lost)
+            lost.release()
+            await come_again(lost)
         return order
 
-    assert run(main) == ["first", "other", "again", "other", "again"]
+    assert run(main) == ["first", *["other", "again"] * 3]
 
 
 @pytest.mark.parametrize("make", LOCKS)

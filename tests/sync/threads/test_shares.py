@@ -12,6 +12,7 @@ from sumida.sync.threads import (
     ThreadMutex,
     ThreadRwLock,
     ThreadUpgradableGuard,
+    _shares,
 )
 from sumida.sync.threads._shares import READ, UPGRADABLE, WRITE, Shares
 from tests.sync.threads.support import (
@@ -59,6 +60,42 @@ def test_what_came_free_before_it_stood_in_line_is_taken(kind: int) -> None:
     assert not shares.waiting
     shares.leave(kind, threading.get_ident(), None)
     assert not shares.state
+
+
+def test_readers_that_left_before_an_upgrade_waited_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the look and the wait the last may have left."""
+    shares = Shares()
+    shares.enter(UPGRADABLE, 0)
+    monkeypatch.setattr(Shares, "try_upgrade", lambda _shares: False)
+    shares.upgrade(0)
+
+    assert shares.writer
+    assert not shares.upgradable
+
+
+def test_what_is_granted_in_the_last_moment_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the end of the time and the way out of the line."""
+    shares = Shares()
+    another = threading.get_ident() + 1
+
+    def too_late(_wake: object, _timeout: float | None) -> bool:
+        shares.leave(READ, another, None)
+        return False
+
+    monkeypatch.setattr(_shares, "acquire", too_late)
+    assert shares.try_enter(READ, another)
+    shares.enter(WRITE, 1)
+    assert shares.writer
+    shares.downgrade(WRITE, UPGRADABLE)
+    assert shares.try_enter(READ, another)
+    shares.upgrade(1)
+
+    assert shares.writer
+    assert not shares.readers
 
 
 def test_new_reader_waits_behind_a_waiting_writer() -> None:
