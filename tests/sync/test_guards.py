@@ -115,6 +115,8 @@ def test_a_guard_is_entered_by_one(run: Run, make: Callable[[], Enter]) -> None:
             await turns()
             with pytest.raises(BusyError):
                 await inside(awaited)
+        with await enter() as guard, pytest.raises(MisuseError, match="while held"):
+            await inside(guard)
         return [await first, await inside(awaited), await inside(enter())]
 
     assert run(main) == ["inside"] * 3
