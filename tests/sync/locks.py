@@ -33,6 +33,13 @@ async def inside(guard: Guard) -> str:
         return "inside"
 
 
+async def held_for_a_turn(guard: Guard) -> str:
+    """Await the guard, and release it."""
+    with await guard:
+        await turns(1)
+    return "released"
+
+
 async def given(guard: Guard) -> Guard:
     """Await the guard, and give it."""
     return await guard

@@ -1,7 +1,7 @@
 """What all locks do alike: they yield, serve in order, know their loop, and tell."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -12,7 +12,16 @@ from sumida.operation import BUDGET, budget
 from sumida.sync import Mutex, RwLock, Semaphore
 from tests.core.support import TurnCounter, cancelled, started, turns
 from tests.support import Run
-from tests.sync.locks import LOCKS, Enter, Guard, given, inside, nothing, yielding
+from tests.sync.locks import (
+    LOCKS,
+    Enter,
+    Guard,
+    given,
+    held_for_a_turn,
+    inside,
+    nothing,
+    yielding,
+)
 
 
 def _blocking(lock: object, name: str) -> tuple[object, Enter]:
@@ -86,8 +95,13 @@ def test_who_yields_waits_for_one_who_came_meanwhile(run: Run) -> None:
     assert run(main) == ["second in", "second out", "first in", "first out"]
 
 
+@pytest.mark.parametrize("again", [inside, held_for_a_turn])
 @pytest.mark.parametrize("make", LOCKS)
-def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> None:
+def test_who_comes_again_is_the_last(
+    run: Run,
+    make: Callable[[], Enter],
+    again: Callable[[Guard], Coroutine[object, object, str]],
+) -> None:
     """With a guard that has waited and was served, or was free when it came back."""
 
     async def main() -> list[str]:
@@ -95,8 +109,8 @@ def test_who_comes_again_is_the_last(run: Run, make: Callable[[], Enter]) -> Non
         order: list[str] = []
 
         async def take(name: str, guard: Guard) -> None:
-            async with guard:
-                order.append(name)
+            await again(guard)
+            order.append(name)
 
         async def come_again(guard: Guard) -> None:
             held = await enter()

@@ -98,6 +98,21 @@ def test_what_is_granted_in_the_last_moment_is_taken(
     assert not shares.readers
 
 
+def test_writer_waits_for_the_upgradable_reader_too() -> None:
+    """The last plain one that leaves lets it in no sooner."""
+    lock = ThreadRwLock(1)
+    line = Waiting(lock)
+    with lock.upgradable_read():
+        with lock.read():
+            line.start("a", lock.write)
+        assert lock.waiter_count == 1
+        assert not lock.is_write_locked
+    line.has_entered("a")
+    line.go["a"].set()
+
+    line.end()
+
+
 def test_new_reader_waits_behind_a_waiting_writer() -> None:
     """A writer is not starved: once it waits nobody comes in before it."""
     lock = ThreadRwLock(1)
