@@ -13,7 +13,15 @@ from sumida.operation import UNSHARED
 from sumida.sync import mutex, rwlock, semaphore
 from tests.core.support import cancelled, started, turns
 from tests.support import Run
-from tests.sync.locks import LOCKS, Enter, Guard, given, inside, nothing
+from tests.sync.locks import (
+    LOCKS,
+    Enter,
+    Guard,
+    given,
+    held_for_a_turn,
+    inside,
+    nothing,
+)
 
 
 @pytest.mark.skipif(UNSHARED < 0, reason="no count can be trusted on this build")
@@ -180,12 +188,15 @@ def test_a_guard_outlives_its_cancels(run: Run, make: Callable[[], Enter]) -> No
             held.release()
             (await awaiting).release()
             held = await enter()
-            tasks = [await started(inside(guard)), await started(inside(enter()))]
+            tasks = [
+                await started(inside(guard)),
+                await started(held_for_a_turn(enter())),
+            ]
             held.release()
             seen += [await task for task in tasks]
         return seen
 
-    assert run(main) == ["inside"] * 6
+    assert run(main) == ["inside", "released"] * 3
 
 
 @pytest.mark.parametrize("make", LOCKS)
@@ -223,8 +234,11 @@ def test_a_guard_is_released_once(run: Run, make: Callable[[], Enter]) -> None:
                 pass
             taken = await enter()
             assert not guard.is_held
+        waiting = await started(given(enter()))
         assert taken.is_held
+        assert not waiting.done()
         taken.release()
+        (await waiting).release()
 
     run(main)
 
