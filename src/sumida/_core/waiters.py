@@ -24,6 +24,7 @@ from asyncio import _get_running_loop as running_loop  # None, not an error, out
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
+from threading import current_thread
 from typing import final
 
 from sumida._core.sleeper import raise_cancelled
@@ -300,8 +301,9 @@ class WaiterQueue:
 
     def _refuse_loop(self) -> None:
         if not self._forget_dead():
+            name = current_thread().name
             raise WrongLoopError(
-                "this object is used outside the event loop that waits for it",
+                f"thread {name!r} uses what tasks of another event loop wait for",
                 "from a thread use the blocking_ calls or loop.call_soon_threadsafe",
             )
 
