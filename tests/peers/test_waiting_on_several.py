@@ -19,6 +19,8 @@ from sumida.sync import Mutex, Notify, Semaphore
 from sumida.testing import turns
 from tests.support import Run
 
+Action = Callable[[], object]
+
 
 async def first_done(*waits: Awaitable[object]) -> object:
     """Race as most programs do: handle one that is done, cancel those that are not."""
@@ -152,77 +154,77 @@ def test_row_01_as_many_come_out_as_went_in_whatever_is_cancelled(
         assert [n for source, n in got if source == index] == list(range(count))
 
 
-def test_row_01_one_protocol_for_every_kind_of_source(run: Run) -> None:
-    """Each can win a select over all of them, and the others have taken nothing."""
+class Everything:
+    """One of each kind of source: how it is waited for, and what makes it ready."""
 
-    async def main() -> tuple[list[str], list[str]]:
+    def __init__(self) -> None:
         tx, rx = mpsc.channel(1)
-        full, out = mpsc.channel(1)
+        full, self.out = mpsc.channel(1)
+        full.try_send(0)
         news: broadcast.Sender[str] = broadcast.channel(1)
         heard = news.subscribe()
         level, seen = watch.channel(0)
         token, notify, slots = CancellationToken(), Notify(), Semaphore(0)
         mutex = Mutex(None)
-        guard = await mutex.lock()
+        guard = mutex.try_lock()
         mine, theirs = duplex()
         usr1 = signals(signal.SIGUSR1)
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        never = asyncio.Event()
-        task = asyncio.create_task(never.wait())
-        full.try_send(0)
+        event = asyncio.Event()
+        task = asyncio.create_task(event.wait())
         timer = sleep(3600)
-        actions: dict[str, Callable[[], object]] = {
-            "recv": lambda: tx.try_send(1),
-            "send": out.try_recv,
-            "broadcast": lambda: news.send("tick"),
-            "watch": lambda: level.send(1),
-            "token": token.cancel,
-            "notify": notify.notify_one,
-            "semaphore": lambda: slots.add_permits(1),
-            "mutex": guard.release,
-            "socket": theirs.close,
-            "signal": lambda: os.kill(os.getpid(), signal.SIGUSR1),
-            "future": lambda: future.set_result("done"),
-            "task": never.set,
-            "timer": lambda: timer.reset(0),
+        self.closes: list[Action] = [
+            *(tx.close, full.close, news.close, heard.close),
+            *(level.close, usr1.close, mine.close),
+        ]
+        self.kinds: dict[str, tuple[Callable[[], Awaitable[object]], Action]] = {
+            "recv": (rx.recv, lambda: tx.try_send(1)),
+            "send": (lambda: full.send(1), self.out.try_recv),
+            "broadcast": (heard.recv, lambda: news.send("tick")),
+            "watch": (seen.changed, lambda: level.send(1)),
+            "token": (token.cancelled, token.cancel),
+            "notify": (notify.notified, notify.notify_one),
+            "semaphore": (slots.acquire, lambda: slots.add_permits(1)),
+            "mutex": (mutex.lock, guard.release),
+            "socket": (mine.readable, theirs.close),
+            "signal": (usr1.recv, lambda: os.kill(os.getpid(), signal.SIGUSR1)),
+            "future": (lambda: future, lambda: future.set_result("done")),
+            "task": (lambda: task, event.set),
+            "timer": (lambda: timer, lambda: timer.reset(0)),
         }
+
+    def close(self) -> list[object]:
+        """Close all, and give what was sent by the branch that sends."""
+        sent: list[object] = [self.out.try_recv() for _ in range(len(self.out))]
+        self.out.close()
+        for close in self.closes:
+            close()
+        return sent
+
+
+def test_row_01_one_protocol_for_every_kind_of_source(run: Run) -> None:
+    """Each can win a select over all of them, and the others have taken nothing."""
+
+    async def main() -> tuple[list[str], list[str], list[object]]:
+        world = Everything()
+        waiting = dict(world.kinds)
         winners = []
-        waiting = set(actions)
-        for name, action in actions.items():
-            branches: dict[str, Awaitable[object]] = {
-                "recv": rx.recv(),
-                "send": full.send(1),
-                "broadcast": heard.recv(),
-                "watch": seen.changed(),
-                "token": token.cancelled(),
-                "notify": notify.notified(),
-                "semaphore": slots.acquire(),
-                "mutex": mutex.lock(),
-                "socket": mine.readable(),
-                "signal": usr1.recv(),
-                "future": future,
-                "task": task,
-                "timer": timer,
-            }
-            # What stays done once it is would win again.
-            chosen = {each: branches[each] for each in waiting}
+        for name, (_, action) in world.kinds.items():
             acting = asyncio.create_task(_after(3, action))
-            winner, value = await select(biased=False, **chosen)
+            branches = {each: wait() for each, (wait, _) in waiting.items()}
+            winner, value = await select(biased=False, **branches)
             await acting
             winners.append(winner)
-            waiting.discard(name)
+            # What stays done once it is would win again.
+            del waiting[name]
             if name in ("semaphore", "mutex"):
                 value.release()
-        assert [n for n in range(2) if len(out) > n] == [0]  # sent once
-        out.close()
-        out.try_recv()
-        for each in (tx, full, news, heard, level, usr1, mine):
-            each.close()
-        return winners, list(actions)
+        return winners, [*world.kinds], world.close()
 
-    winners, expected = run(main)
+    winners, expected, sent = run(main)
 
     assert winners == expected
+    assert sent == [1]
 
 
 async def _after(steps: int, call: Callable[[], object]) -> None:

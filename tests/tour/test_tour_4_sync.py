@@ -17,6 +17,21 @@ from sumida.sync.threads import AtomicFlag, AtomicInt, ThreadMutex, ThreadRwLock
 from tests.support import Run
 
 
+async def read(table: RwLock[dict[str, str]]) -> None:
+    """Read; apart, for each guard has its own type."""
+    async with table.read() as guard:
+        assert_type(guard, RwLockReadGuard[dict[str, str]])
+
+
+async def write(table: RwLock[dict[str, str]]) -> RwLockReadGuard[dict[str, str]]:
+    """Write, and read on."""
+    async with table.write() as guard:
+        assert_type(guard, RwLockWriteGuard[dict[str, str]])
+        guard.value["a"] = "b"
+        reader = guard.downgrade()
+    return reader  # noqa: RET504  # as the tour has it
+
+
 def test_section_4_runs(run: Run) -> None:
     """Every line of it."""
 
@@ -51,19 +66,6 @@ def test_section_4_runs(run: Run) -> None:
         seen += [flag.is_set, await cell.get_or_init(one), repr(Notify())]
         result = await Barrier(1).wait()
         return [*seen, result.is_leader]
-
-    async def read(table: RwLock[dict[str, str]]) -> None:
-        async with table.read() as guard:
-            assert_type(guard, RwLockReadGuard[dict[str, str]])
-
-    async def write(
-        table: RwLock[dict[str, str]],
-    ) -> RwLockReadGuard[dict[str, str]]:
-        async with table.write() as guard:
-            assert_type(guard, RwLockWriteGuard[dict[str, str]])
-            guard.value["a"] = "b"
-            reader = guard.downgrade()
-        return reader  # noqa: RET504  # as the tour has it
 
     async def one() -> int:
         return 1
