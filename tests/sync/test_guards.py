@@ -200,6 +200,33 @@ def test_a_guard_outlives_its_cancels(run: Run, make: Callable[[], Enter]) -> No
 
 
 @pytest.mark.parametrize("make", LOCKS)
+def test_a_guard_that_waits_again_is_alone(run: Run, make: Callable[[], Enter]) -> None:
+    """What it was given before is used up, and lets no second in beside it."""
+
+    async def main() -> int:
+        enter = make()
+        guard = enter()
+        together = most = 0
+
+        async def work(guard: Guard) -> None:
+            nonlocal together, most
+            async with guard:
+                together += 1
+                most = max(most, together)
+                await turns(2)
+                together -= 1
+
+        for _ in range(2):
+            held = await enter()
+            tasks = [await started(work(each)) for each in (guard, enter(), enter())]
+            held.release()
+            await asyncio.wait(tasks)
+        return most
+
+    assert run(main) == 1
+
+
+@pytest.mark.parametrize("make", LOCKS)
 def test_a_guard_that_is_collected_goes_back(
     run: Run, make: Callable[[], Enter]
 ) -> None:

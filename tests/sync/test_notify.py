@@ -175,6 +175,25 @@ def test_enabled_counts_as_waiting(run: Run) -> None:
     ]
 
 
+def test_what_was_enabled_before_can_wait(run: Run) -> None:
+    """It is the task's then, and cannot be enabled."""
+
+    async def main() -> bool:
+        notify = Notify()
+        waiting = notify.notified()
+        waiting.enable()
+        notify.notify_one()
+        await waiting
+        task = await started(waiting)
+        with pytest.raises(BusyError):
+            waiting.enable()
+        notify.notify_one()
+        await turns()
+        return task.done()
+
+    assert run(main)
+
+
 def test_enabled_takes_what_is_stored(run: Run) -> None:
     """And has it until it is awaited."""
 

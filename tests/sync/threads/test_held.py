@@ -246,12 +246,13 @@ def test_release_by_hand_is_refused_too(run: Run, make: Make) -> None:
     assert not lock.is_locked
 
 
-def test_release_in_a_finally_notes_what_is_being_raised(run: Run) -> None:
+@every_guard
+def test_release_in_a_finally_notes_what_is_being_raised(run: Run, make: Make) -> None:
     """`finally: guard.release()` does not replace the error on its way."""
-    lock = ThreadMutex(1)
+    lock, take = make()
 
     async def fail() -> None:
-        guard = lock.lock()
+        guard = take()
         try:
             await asyncio.sleep(0)
             raise KeyError(1)

@@ -305,3 +305,18 @@ def test_waiting_thread_gets_the_lock_of_a_dead_one() -> None:
 
     assert [type(error) for error in caught.value.exceptions] == [KeyError]
     assert not mutex.is_locked
+
+
+def test_value_that_locks_in_its_repr_is_refused() -> None:
+    """It would wait for the very thread that shows it."""
+
+    class Selfish:
+        def __repr__(self) -> str:
+            with mutex.lock(0):
+                return "never"
+
+    mutex = ThreadMutex[object](Selfish())
+    with pytest.raises(MisuseError):
+        repr(mutex)
+
+    assert not mutex.is_locked
