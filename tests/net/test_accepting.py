@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from sumida import timeout
+from sumida import select, timeout
 from sumida.net import TcpListener, TcpStream
 from tests.support import Run
 
@@ -33,3 +33,23 @@ def test_peers_that_are_gone_already_hold_up_nobody(run: Run, gone: int) -> None
                 return server.peer_address
 
     assert run(main)[0] == LOCAL
+
+
+def test_a_listener_is_a_branch_of_a_select(run: Run) -> None:
+    """Each turn takes the next connection; when it is closed the loop ends."""
+
+    async def main() -> int:
+        streams = []
+        async with timeout(30), await TcpListener.bind(LOCAL, 0) as listener:
+            clients = [await TcpStream.connect(LOCAL, listener.port) for _ in range(3)]
+            async for _, stream in select.loop(stream=listener, biased=True):
+                streams.append(stream)
+                if len(streams) == len(clients):
+                    listener.close()
+            ends = {stream.local_address for stream in clients}
+            assert {stream.peer_address for stream in streams} == ends
+            for stream in clients + streams:
+                stream.close()
+        return len(streams)
+
+    assert run(main) == 3

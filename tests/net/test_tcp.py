@@ -94,7 +94,7 @@ def test_a_refused_connection_says_what_was_tried(run: Run) -> None:
         return str(caught.value).replace(str(port), "PORT")
 
     text = run(main)
-    assert text.startswith(f"cannot connect to {LOCAL}:PORT: {LOCAL}:PORT: ")
+    assert text.startswith(f"cannot reach {LOCAL}:PORT: {LOCAL}:PORT: ")
     assert "refused" in text
 
 

@@ -48,7 +48,7 @@ class Disconnected(SumidaError, ConnectionError):
 
 @final
 class ConnectError(SumidaError, ConnectionError):
-    """No address of the host answered.
+    """No address of the host answered, or its name is not known.
 
     Args:
         host: What was asked for.
@@ -61,7 +61,7 @@ class ConnectError(SumidaError, ConnectionError):
 
     def __init__(self, host: str, failures: tuple[str, ...]) -> None:
         tried = "; ".join(map(str, failures))
-        super().__init__(f"cannot connect to {host}: {tried or 'it has no address'}")
+        super().__init__(f"cannot reach {host}: {tried or 'it has no address'}")
         self.host = host
         self.failures = failures
 

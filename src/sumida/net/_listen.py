@@ -20,7 +20,7 @@ from sumida.io.stream import Stream
 from sumida.net._attach import attach
 from sumida.net._connect import show_address
 from sumida.net._options import Options
-from sumida.operation import PENDING, Operation, Pending, QueuedOperation
+from sumida.operation import PENDING, Operation, Pending, QueuedOperation, Source
 from sumida.runtime.timeouts import timeout
 
 __all__ = ("BACKLOG", "GONE", "Listener")
@@ -59,7 +59,7 @@ _HANDSHAKES: Final = 64
 """TLS handshakes made at once while somebody waits: a mute client holds up nobody."""
 
 
-class Listener(Generic[S]):
+class Listener(Source[S], Generic[S]):
     """A socket that accepts connections.
 
     Args:
@@ -154,6 +154,10 @@ class Listener(Generic[S]):
             Safe: a connection that was taken meanwhile is the next call's.
         """
         return _Accept(self, self._waiters)
+
+    def operation(self) -> Operation[S]:
+        """Give what takes the next connection; see `Source.operation`."""
+        return self.accept()
 
     def __aiter__(self) -> AsyncIterator[S]:
         return self
