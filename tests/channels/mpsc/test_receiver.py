@@ -32,7 +32,8 @@ def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
     async def main() -> list[int]:
         tx, rx = mpsc.channel(9)
         with tx:
-            await tx.send_many([1, 2, 3, 4, 5])
+            for n in range(1, 6):
+                await tx.send(n)
             received: list[int] = []
             while not rx.is_empty:
                 received.append(await rx.recv())
@@ -54,9 +55,32 @@ def test_a_queue_that_was_emptied_is_waited_for(run: Run, way: str) -> None:
             waiting = await started(rx.recv())
             assert not waiting.done()
             await tx.send(6)
-            return [*received, await waiting]
+            several = await started(rx.recv_many(2))
+            await tx.send(7)
+            return [*received, await waiting, *await several]
 
-    assert run(main) == [1, 2, 3, 4, 5, 6]
+    assert run(main) == [1, 2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_who_was_woken_for_a_message_that_is_gone_waits_on(
+    run: Run, *, many: bool
+) -> None:
+    """Somebody took it without waiting."""
+
+    async def main() -> object:
+        tx, rx = mpsc.channel(2)
+        with tx:
+            waiting = await started(rx.recv_many(2) if many else rx.recv())
+            for n in range(3):
+                tx.try_send(n)
+                assert (rx.try_recv() if n < 2 else await rx.recv()) == n
+                await turns()
+            assert not waiting.done()
+            await tx.send(3)
+            return await waiting
+
+    assert run(main) == ([3] if many else 3)
 
 
 def test_a_queue_is_drained_after_the_last_sender_closed(run: Run) -> None:

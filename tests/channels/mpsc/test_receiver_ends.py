@@ -3,13 +3,19 @@
 import asyncio
 import gc
 import threading
+import weakref
 
 import pytest
 
+from sumida import select
 from sumida.channels import mpsc
 from sumida.errors import BusyError, Closed, Empty, MisuseError
 from tests.core.support import of, started, turns
 from tests.support import Run
+
+
+class Message:
+    """A message to which there can be a weak reference."""
 
 
 def test_close_refuses_and_drains(run: Run) -> None:
@@ -127,7 +133,10 @@ def test_a_collected_receiver_closes_and_says_what_is_lost(run: Run) -> None:
     async def main() -> object:
         tx, rx = mpsc.channel(1)
         with tx:
-            await tx.send(1)
+            message = Message()
+            dropped = weakref.ref(message)
+            tx.try_send(message)
+            del message
             waiting = await started(tx.send(2))
             told = await started(tx.closed())
             with pytest.warns(ResourceWarning, match="messages in its queue"):
@@ -135,9 +144,34 @@ def test_a_collected_receiver_closes_and_says_what_is_lost(run: Run) -> None:
             with pytest.raises(Closed) as error:
                 await waiting
             await told
+            assert dropped() is None
             return error.value.item
 
     assert run(main) == 2
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_select_with_a_coroutine_takes_a_message_or_the_end(
+    run: Run, *, ends: bool, many: bool
+) -> None:
+    """Either ends the coroutine, which had nothing."""
+
+    async def main() -> object:
+        tx, rx = mpsc.channel(1)
+        branch = rx.recv_many(2) if many else rx.recv()
+        racing = await started(select(asyncio.Event().wait(), branch))
+        if not ends:
+            await tx.send(1)
+        tx.close()
+        try:
+            return await racing
+        except Closed as error:
+            return error.branch
+
+    message, end = ((1, [1]), (1, [])) if many else ((1, 1), 1)
+
+    assert run(main) == (end if ends else message)
 
 
 def test_a_receiver_collected_by_another_thread_wakes_all(run: Run) -> None:
