@@ -160,6 +160,7 @@ def test_a_signal_stops_all_in_order(
     program.signal(number)
 
     assert program.end() == code
+    assert "code" not in program.log[-1]
     assert program.order("started", "ready", "stopping", "stopped") == [
         *("started db", "ready db", "started api", "ready api"),
         *("started web", "ready web", "stopping web", "stopped web"),

@@ -215,7 +215,11 @@ class Supervisor:
         code = self._outcome.code
         if self.output.broken.is_cancelled:
             code = code or 1
-        self.tell("end", f"all have ended, exit code {code}", code=code)
+        if stop.is_cancelled and not code:
+            # The signal has its own say in the exit code.
+            self.tell("end", f"all have ended: {stop.reason or 'it was asked to'}")
+        else:
+            self.tell("end", f"all have ended, exit code {code}", code=code)
         return code
 
 
