@@ -301,14 +301,18 @@ class _Listener:
     def created(self, thing: object) -> None:
         """Be told of no matter here."""
 
-    waiting = resumed = created
+    def waiting(self, operation: object) -> None:
+        """Be told of no matter here."""
 
-    def acquired(self, _thing: object, guard: object) -> None:
+    def resumed(self, operation: object) -> None:
+        """Be told of no matter here."""
+
+    def acquired(self, thing: object, guard: object) -> None:
         """Write it down."""
-        assert "held" in repr(guard)
+        assert "held" in f"{guard!r} {thing}"
         self.told.append("taken")
 
-    def released(self, _thing: object, guard: object) -> None:
+    def released(self, thing: object, guard: object) -> None:
         """Write it down."""
-        assert "idle" in repr(guard)
+        assert "idle" in f"{guard!r} {thing}"
         self.told.append("given back")

@@ -98,7 +98,7 @@ def test_another_thread_is_refused(run: Run, which: str) -> None:
         with pytest.raises(WrongLoopError):
             await asyncio.to_thread(getattr(notify, which))
         waiting_too = await started(before)
-        seen = [waiting.done(), waiting_too.done(), repr(notify)]
+        seen: list[object] = [waiting.done(), waiting_too.done(), repr(notify)]
         notify.notify_waiters()
         await asyncio.wait([waiting, waiting_too])
         return seen
