@@ -87,19 +87,7 @@ def test_row_04_a_receive_within_a_deadline_too(run: Run) -> None:
 
 
 @pytest.mark.parametrize("steps", range(6))
-@pytest.mark.parametrize(
-    "make",
-    [
-        timeout,
-        pytest.param(
-            asyncio.timeout,
-            marks=pytest.mark.xfail(
-                sys.version_info < (3, 13),
-                reason="its `uncancel` does not take back what the set asked for",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("make", [timeout, asyncio.timeout])
 def test_row_05_a_deadline_that_meets_a_failure_leaves_no_cancel_behind(
     run: Run, make: Callable[[None], "asyncio.Timeout | Timeout"], steps: int
 ) -> None:

@@ -7,6 +7,7 @@ where results do not matter, in a server that runs for months, use a `TaskTracke
 
 import asyncio
 import logging
+import sys
 from asyncio import CancelledError, Task
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -42,6 +43,9 @@ forgot about them grows until it is killed."""
 
 
 _LEFT: Final = "whose block has ended"
+
+_TAKES_BACK: Final = sys.version_info >= (3, 13)
+"""Whether `Task.uncancel` takes back a cancel that was asked for and not delivered."""
 
 _ENDINGS: Final = (SystemExit, KeyboardInterrupt)
 """What ends a program, and goes before all that has failed."""
@@ -90,6 +94,7 @@ class JoinSet(Generic[T]):
 
     __slots__ = (
         "_aborts",
+        "_cancels",
         "_closed",
         "_finished",
         "_has_told",
@@ -99,6 +104,8 @@ class JoinSet(Generic[T]):
     )
 
     def __init__(self) -> None:
+        # Those of the task that leaves the block, when it entered.
+        self._cancels = 0
         # All that were not taken, in the order of spawning; this is what keeps a
         # task alive while it runs.
         self._tasks: dict[Task[T], None] = {}
@@ -344,6 +351,8 @@ class JoinSet(Generic[T]):
             raise MisuseError(
                 f"{self!r} is entered again", "make a JoinSet for each block"
             )
+        task = asyncio.current_task()
+        self._cancels = 0 if task is None else task.cancelling()
         return self
 
     async def __aexit__(
@@ -376,7 +385,7 @@ class JoinSet(Generic[T]):
                 raise cancelled
             return
         if cancelled is not None or isinstance(exc, CancelledError):
-            _cancel_again()
+            _cancel_again(self._cancels)
         if exc is not None and not isinstance(exc, (CancelledError, GeneratorExit)):
             failures.insert(0, exc)
         raise BaseExceptionGroup("tasks of a JoinSet failed", failures)
@@ -417,15 +426,28 @@ _detached: set[Task[Any]] = set()
 """Tasks that a set let go of: the loop itself would let them be collected."""
 
 
-def _cancel_again() -> None:
+def _cancel_again(before: int) -> None:
     """Deliver the cancel at the next wait: this time the failures are raised.
 
     A cancel and an error cannot be raised both. `TaskGroup` does the same from
     CPython 3.13 on; before, it lost the cancel of a nested group.
+
+    Args:
+        before: How many cancels there were when the block began. If there are no more,
+            it was left by the cancel of something else, which it has awaited.
     """
     task = asyncio.current_task()
-    # 0 if the block was left by the cancel of something else, which it has awaited.
-    if task is not None and task.cancelling():
+    if task is None:
+        return
+    if _TAKES_BACK:
+        _repeat_cancel(task, before)
+    else:
+        # A deadline around the block may still answer for it.
+        task.get_loop().call_soon(_repeat_cancel, task, before)
+
+
+def _repeat_cancel(task: "Task[Any]", before: int) -> None:
+    if task.cancelling() > before:
         task.uncancel()
         task.cancel()
 
