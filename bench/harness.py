@@ -8,6 +8,7 @@ change of machine.
 
 import asyncio
 import gc
+import math
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -19,6 +20,14 @@ Runner = Callable[[Callable[[], Coroutine[object, object, None]]], float]
 ROUNDS: Final = 15
 """How often each contender runs; the best round counts."""
 
+NOTHING: Final = math.inf
+"""Owed by what must be 0, such as messages lost: no ratio but that of 0 is enough."""
+
+
+def figure(value: float) -> str:
+    """Write a figure: what was counted as it is, what was timed to a tenth."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -26,11 +35,12 @@ class Row:
 
     Attributes:
         case: What was done.
-        ours: Our figure.
+        ours: Our figure; an int if it was counted, not timed.
         peer: Who else did it.
-        theirs: The peer's figure.
-        unit: Of both figures.
-        floor: The ratio that we owe; None where it is only reported.
+        theirs: The peer's figure, likewise.
+        unit: Of both figures; none where the case says what was counted.
+        floor: The ratio that we owe; NOTHING where ours has to be 0; None where it is
+            only reported.
     """
 
     case: str
@@ -42,13 +52,30 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """How many times better ours is."""
-        return self.theirs / self.ours
+        """How many times better ours is; infinite where ours is 0."""
+        return self.theirs / self.ours if self.ours else math.inf
 
     @property
     def is_met(self) -> bool:
         """Whether we give what we owe."""
         return self.floor is None or self.ratio >= self.floor
+
+    @property
+    def factor(self) -> str:
+        """The ratio in words; none where one of the figures is 0."""
+        return f"{self.ratio:.2f} x" if self.ours and self.theirs else ""
+
+    @property
+    def owed(self) -> str:
+        """What we owe in words."""
+        if self.floor is None:
+            return ""
+        return "0" if self.floor == NOTHING else f"{self.floor:g} x"
+
+
+def counted(case: str, ours: int, peer: str, theirs: int) -> Row:
+    """Make a row of something counted in a run of either way, and 0 with us."""
+    return Row(case, ours, peer, theirs, unit="", floor=NOTHING)
 
 
 def timed(main: Callable[[], Coroutine[object, object, None]]) -> float:
@@ -94,9 +121,9 @@ def show(title: str, rows: Sequence[Row]) -> None:
     python = ".".join(map(str, sys.version_info[:3]))
     sys.stdout.write(f"{title} (CPython {python})\n")
     for row in rows:
-        owed = "" if row.floor is None else f"  owed {row.floor:g} x"
+        owed = f"  owed {row.owed}" if row.owed else ""
         mark = "" if row.is_met else "  MISSED"
         sys.stdout.write(
-            f"  {row.case:<58} {row.ours:>10.1f} {row.unit:<5} "
-            f"{row.ratio:>7.2f} x {row.peer} ({row.theirs:.1f}){owed}{mark}\n"
+            f"  {row.case:<58} {figure(row.ours):>10} {row.unit:<5} "
+            f"{row.factor:>9} {row.peer} ({figure(row.theirs)}){owed}{mark}\n"
         )

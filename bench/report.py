@@ -2,6 +2,7 @@
 
     python bench/report.py                 prints all tables
     python bench/report.py net copy        those of these rooms
+    python bench/report.py rules           those of the rules, which have a file a room
     python bench/report.py --write ...     puts them into docs/benchmarks.md as well
 
 A table replaces the one that the same interpreter wrote before, as soon as it is made.
@@ -15,16 +16,30 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from harness import Row, show
+from harness import Row, figure, show
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 PEERS = ("uvloop", "anyio", "trio")
 
 
-def modules() -> list[str]:
-    """Name the benchmarks beside this script."""
-    return sorted(path.stem for path in HERE.glob("bench_*.py"))
+def modules(rooms: list[str]) -> list[str]:
+    """Name the benchmarks beside this script that are of these rooms, or all.
+
+    Raises:
+        SystemExit: There are none of a room.
+    """
+    names = sorted(path.stem for path in HERE.glob("bench_*.py"))
+    if not rooms:
+        return names
+    chosen: list[str] = []
+    for room in rooms:
+        own = f"bench_{room}"
+        found = [name for name in names if name == own or name.startswith(f"{own}_")]
+        if not found:
+            raise SystemExit(f"there is no bench/{own}.py")
+        chosen += found
+    return chosen
 
 
 def machine() -> str:
@@ -49,11 +64,12 @@ def table(rows: list[Row]) -> str:
         "|---|--:|---|--:|--:|--:|",
     ]
     for row in rows:
-        owed = "" if row.floor is None else f"{row.floor:g} x"
-        missed = "" if row.is_met else " **missed**"
+        ours, theirs = (
+            f"{figure(value)} {row.unit}".rstrip() for value in (row.ours, row.theirs)
+        )
+        ratio = row.factor if row.is_met else f"{row.factor} **missed**".lstrip()
         lines.append(
-            f"| {row.case} | {row.ours:,.1f} {row.unit} | {row.peer} "
-            f"| {row.theirs:,.1f} {row.unit} | {row.ratio:.2f} x{missed} | {owed} |"
+            f"| {row.case} | {ours} | {row.peer} | {theirs} | {ratio} | {row.owed} |"
         )
     return "\n".join(lines)
 
@@ -87,7 +103,7 @@ def main(arguments: list[str]) -> None:
     """Measure, print, and write if asked to."""
     key = ".".join(map(str, sys.version_info[:2]))
     wanted = [each for each in arguments if not each.startswith("-")]
-    for name in [f"bench_{each}" for each in wanted] or modules():
+    for name in modules(wanted):
         rows: list[Row] = importlib.import_module(name).rows()
         show(name, rows)
         if "--write" in arguments and rows:
