@@ -147,6 +147,14 @@ class Operation(Generic[T_co]):
         """
         return True
 
+    @property
+    def is_terminated(self) -> bool:
+        """Whether it has given all that it ever gives: `select.loop` drops it then.
+
+        To be written where an operation gives its result once, and no more.
+        """
+        return False
+
     def __await__(self) -> Generator[object, None, T_co]:
         if spend():
             return wait_next_turn(self)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from sumida import select
-from sumida.channels import mpsc
+from sumida.channels import mpsc, oneshot
 from sumida.errors import Closed
 from tests.core.support import cancelled, started, turns
 from tests.runtime.branches import Awaited, value_of
@@ -109,6 +109,31 @@ def test_a_loop_gives_the_error_of_a_task_once(run: Run, error: Exception) -> No
         return [pair async for pair in loop]
 
     assert run(main) == [("msg", 1)]
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_loop_gives_an_answer_once(run: Run, answers: bool) -> None:
+    """A oneshot receiver, or its end; and what is sent within a loop is sent once."""
+
+    async def main() -> tuple[list[tuple[str, object]], list[int]]:
+        answer, asked = oneshot.channel()
+        tx, rx = mpsc.channel(3)
+        if answers:
+            answer.send(1)
+        else:
+            answer.close()
+        with tx:
+            loop = select.loop(
+                asked=asked, one=tx.send(2), many=tx.send_many([3, 4]), biased=True
+            )
+            given = [pair async for pair in loop]
+        return given, [item async for item in rx]
+
+    given, sent = run(main)
+
+    asked = [("asked", 1)] if answers else []
+    assert given == [*asked, ("one", None), ("many", None)]
+    assert sent == [2, 3, 4]
 
 
 def test_a_cancelled_loop_can_be_taken_up_again(run: Run) -> None:

@@ -43,25 +43,30 @@ TURN: Final = _Turn()
 class Watched(Operation[T], Generic[T]):
     """A future or task of somebody else, which is only looked at.
 
-    Attributes:
-        is_delivered: Whether its result, or its error, was given.
+    Args:
+        future: The one.
     """
 
-    __slots__ = ("_armed", "_future", "is_delivered")
+    __slots__ = ("_armed", "_future", "_is_terminated")
 
     def __init__(self, future: Future[T]) -> None:
         self._future = future
-        self.is_delivered = False
+        self._is_terminated = False
         self._armed: Future[object] | None = None
 
     def __repr__(self) -> str:
         return f"<Watched {self._future!r}>"
 
+    @property
+    def is_terminated(self) -> bool:
+        """Whether its result, or its error, was given."""
+        return self._is_terminated
+
     def poll(self) -> T | Literal[Pending.PENDING]:
         """Give the future's result if it has one; see `Operation.poll`."""
         if not self._future.done():
             return PENDING
-        self.is_delivered = True
+        self._is_terminated = True
         return self._future.result()
 
     def arm(self, future: Future[object]) -> object:

@@ -43,7 +43,7 @@ T5 = TypeVar("T5")
 Pair_co = TypeVar("Pair_co", covariant=True)
 
 _Again: TypeAlias = Operation[T] | Source[T] | Future[T]
-"""What can be waited for again and again. (A future is given once, and dropped.)"""
+"""What can be waited for again and again. (What gives once is dropped then.)"""
 
 _AnyAgain: TypeAlias = Operation[object] | Source[object] | Future[Any]
 
@@ -64,8 +64,8 @@ class SelectLoop(Generic[Pair_co]):
         self._names = list(names)
         self._operations = branches_of(names, things)
         self._biased = biased
-        # Whether there is any future or task, to look whether it was given.
-        self._watches = any(isinstance(thing, Future) for thing in things)
+        # Whether there is any that gives its result once, and has to be looked at.
+        self._watches = any(map(_gives_once, self._operations))
 
     def __repr__(self) -> str:
         names = ", ".join(map(str, self._names))
@@ -79,27 +79,32 @@ class SelectLoop(Generic[Pair_co]):
             try:
                 return await race(self._names, self._operations, biased=self._biased)  # type: ignore[return-value]  # `select.loop` says what they are
             except Closed as error:
-                # What a task failed with is its result, not the end of a source.
-                if error.branch is None or self._delivered is not None:
+                if error.branch is None:
                     raise
-                self._drop(self._names.index(error.branch))
+                index = self._names.index(error.branch)
+                # What a task failed with is its result, not the end of a source.
+                if isinstance(self._operations[index], Watched):
+                    raise
+                self._drop(index)
             finally:
-                delivered = self._delivered
-                if delivered is not None:
-                    self._drop(delivered)
+                if self._watches:
+                    self._drop_terminated()
         raise StopAsyncIteration
 
-    @property
-    def _delivered(self) -> int | None:
-        """Where a future or task is that was given: it would be ready for ever."""
-        for index, operation in enumerate(self._operations if self._watches else ()):
-            if isinstance(operation, Watched) and operation.is_delivered:
-                return index
-        return None
+    def _drop_terminated(self) -> None:
+        """Drop the one that has given its result: it would be ready for ever."""
+        for index, operation in enumerate(self._operations):
+            if operation.is_terminated:
+                self._drop(index)
+                return
 
     def _drop(self, index: int) -> None:
         del self._names[index]
         del self._operations[index]
+
+
+def _gives_once(operation: Operation[object]) -> bool:
+    return type(operation).is_terminated is not Operation.is_terminated
 
 
 @final
@@ -379,8 +384,9 @@ class _Select:
     ) -> SelectLoop[tuple[Any, Any]]:
         """Repeat a `select` over the same branches, built once.
 
-        A branch whose source is closed is dropped, and so is a future or task that
-        was delivered; the loop ends with the last branch.
+        A branch whose source is closed is dropped, and so is one that has given all
+        that it gives: a future, a task, a oneshot receiver. The loop ends with the
+        last branch.
 
         Args:
             *branches: By position, as in `select`; no coroutines, which run once.

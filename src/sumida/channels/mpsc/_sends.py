@@ -89,6 +89,11 @@ class Send(QueuedOperation[None]):
         state = "done" if self.item is SENT else "waiting" if self.is_armed else "idle"
         return f"<Send {state} on {self._chan.load}>"
 
+    @property
+    def is_terminated(self) -> bool:
+        """Whether the item is sent."""
+        return self.item is SENT
+
     def __await__(self) -> Generator[object, None, None]:
         # The hot path of the library: one look at the credit decides, for there is
         # none while the channel is full or closed or its receiver waits.
@@ -330,6 +335,11 @@ class SendMany(_Placed[None, T]):
         self._chan = chan
         self._places = len(items)
         self._items: list[T] | None = items
+
+    @property
+    def is_terminated(self) -> bool:
+        """Whether the items are sent."""
+        return self._items is None
 
     # Long, as `Receiver.__await__` is: what is called is written out.
     def __await__(self) -> Generator[object, None, None]:  # noqa: C901, PLR0912
