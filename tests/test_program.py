@@ -54,6 +54,9 @@ def test_misuse_is_refused() -> None:
         sumida.run(3)  # type: ignore[arg-type]  # the mistake
     with pytest.raises(TypeError, match="it gave 5"):
         sumida.run(lambda: 5)  # type: ignore[arg-type, return-value]  # the mistake
+    with pytest.raises(TypeError, match="do not call it"):
+        # And nothing is said of a coroutine that was never awaited.
+        sumida.run(give(1))  # type: ignore[arg-type]  # the mistake
     with pytest.raises(ValueError, match="-1"):
         sumida.run(give, 1, grace=-1)
     with pytest.raises(ValueError, match="-2"):

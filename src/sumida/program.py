@@ -305,6 +305,9 @@ def run(  # noqa: PLR0913  # one call configures the program
         `#[tokio::main]`
     """
     if not callable(main) or inspect.isasyncgenfunction(main):
+        given: object = main
+        if inspect.iscoroutine(given):
+            given.close()
         raise TypeError(f"main must be an async function, not {main!r}; do not call it")
     if not is_at_least(grace, 0):
         refuse("grace", grace, "0 seconds or more")

@@ -335,7 +335,7 @@ def test_reprs_tell_the_state() -> None:
     tx, rx = watch.channel(1)
     tx.send(2)
 
-    assert repr(tx) == "<watch.Sender version 1, 1 receivers>"
+    assert repr(tx) == "<watch.Sender version 1, receivers: 1>"
     assert repr(rx) == "<watch.Receiver version 1 unseen>"
     tx.close()
     assert "closed" in repr(tx)

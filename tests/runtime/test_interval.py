@@ -7,8 +7,9 @@ from typing import cast
 import pytest
 
 from sumida import Interval, select, sleep
+from sumida.errors import BusyError
 from sumida.runtime.interval import Missed
-from sumida.testing import run_paused
+from sumida.testing import run_paused, turns
 
 
 @pytest.mark.parametrize(
@@ -106,6 +107,20 @@ def test_a_bad_policy_is_refused() -> None:
     """The three that there are are named."""
     with pytest.raises(ValueError, match="burst, delay or skip, not 'drop'"):
         Interval(1, cast("Missed", "drop"))
+
+
+def test_one_task_at_a_time_waits_for_the_ticks() -> None:
+    """The second is told of the interval, not of what is inside."""
+
+    async def main() -> float:
+        ticks = Interval(1, start=5)
+        first = asyncio.ensure_future(anext(ticks))
+        await turns()
+        with pytest.raises(BusyError, match=r"<Interval 1 s.*an Interval for each"):
+            await anext(ticks)
+        return await first
+
+    assert run_paused(main) == 5
 
 
 def test_repr_and_properties() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from sumida import JoinSet, select, timeout
+from sumida import JoinSet, select, sleep, timeout
 from sumida.errors import Elapsed, MisuseError
 from sumida.runtime import joinset
 from sumida.testing import Outcome, cancel_everywhere, turns
@@ -349,6 +349,8 @@ def test_what_is_no_fresh_coroutine_is_refused(run: Run) -> None:
         async with JoinSet[int]() as tasks:
             with pytest.raises(TypeError, match="call the async function"):
                 tasks.spawn(square)  # type: ignore[arg-type]  # the mistake
+            with pytest.raises(TypeError, match=r"Sleep.*; await it in an async"):
+                tasks.spawn(sleep(1))  # type: ignore[arg-type]  # the mistake
             coroutine = square(3)
             await coroutine
             with pytest.raises(MisuseError, match="started before"):

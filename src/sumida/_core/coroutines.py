@@ -3,7 +3,7 @@
 import sys
 from asyncio import Task, get_running_loop
 from collections.abc import Callable, Coroutine
-from inspect import CORO_CREATED, getcoroutinestate, iscoroutine
+from inspect import CORO_CREATED, getcoroutinestate, isawaitable, iscoroutine
 from sys import getrefcount
 from types import CoroutineType
 from typing import Final, TypeVar
@@ -69,9 +69,10 @@ def start(coroutine: Coroutine[object, object, T], name: str | None) -> Task[T]:
         )
     ):
         if not iscoroutine(coroutine):
-            raise TypeError(
-                f"spawn takes a coroutine, not {coroutine!r}; call the async function"
-            )
+            way = "call the async function"
+            if isawaitable(coroutine):
+                way = "await it in an async function, and spawn that"
+            raise TypeError(f"spawn takes a coroutine, not {coroutine!r}; {way}")
         if getcoroutinestate(coroutine) != CORO_CREATED:
             raise MisuseError(
                 f"{coroutine!r} was started before", "call the async function again"

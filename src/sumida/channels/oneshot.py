@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
 
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
+from sumida._core.home import home_of
 from sumida._core.waiters import WaiterQueue
-from sumida.channels._home import home_of
 from sumida.errors import AlreadySent, Closed, Empty, MisuseError
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
 

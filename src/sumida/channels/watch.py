@@ -51,7 +51,7 @@ class Sender(Generic[T]):
         closed = "" if self._is_open else ", closed"
         return (
             f"<watch.Sender version {state.version}, "
-            f"{state.receivers} receivers{closed}>"
+            f"receivers: {state.receivers}{closed}>"
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import Final, Literal, final, get_args
 
 from sumida._core.arguments import check_moment, is_at_least, refuse
 from sumida._core.clock import now
+from sumida.errors import BusyError
 from sumida.operation import PENDING, Operation, Pending, Source
 from sumida.runtime.timers import Sleep
 
@@ -25,7 +26,7 @@ _ROUNDING: Final = 1e-6
 
 @final
 class Interval(Source[float]):
-    """Ticks at a fixed rate.
+    """Ticks at a fixed rate; one task at a time waits for them.
 
     Args:
         period: Seconds from tick to tick, more than 0.
@@ -176,8 +177,24 @@ class _Tick(Operation[float]):
         return self._interval.take()
 
     def arm(self, future: Future[object]) -> object:
-        """Set a timer; see `Operation.arm`."""
-        return self._interval._sleeping.arm(future)
+        """Set a timer; see `Operation.arm`.
+
+        Args:
+            future: As there.
+
+        Returns:
+            A token for this wait.
+
+        Raises:
+            BusyError: Another task waits for its tick.
+        """
+        sleeping = self._interval._sleeping
+        if sleeping.is_armed:
+            raise BusyError(
+                f"{self._interval!r} is awaited by two tasks at once",
+                "make an Interval for each task",
+            )
+        return sleeping.arm(future)
 
     def disarm(self) -> None:
         """Cancel the timer; see `Operation.disarm`."""

@@ -213,7 +213,8 @@ class _End:
         left = [task for task in asyncio.all_tasks() if task not in self._helpers]
         if left:
             _logger.warning(
-                "%d tasks outlived main and are cancelled: %s; spawn them in a JoinSet",
+                "tasks that outlived main are cancelled (%d): %s; "
+                "spawn them in a JoinSet",
                 len(left),
                 ", ".join(sorted(task.get_name() for task in left)),
             )

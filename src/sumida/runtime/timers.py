@@ -74,6 +74,11 @@ class Sleep(Operation[None]):
                 self._handle = None
             self._schedule()
 
+    @property
+    def is_armed(self) -> bool:
+        """Whether a task waits with it now."""
+        return self._future is not None
+
     def __await__(self) -> Generator[object, None, None]:
         if self._has_yielded:
             return Operation.__await__(self)

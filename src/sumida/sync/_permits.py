@@ -13,6 +13,7 @@ from weakref import ref
 
 from sumida._core import hooks
 from sumida._core.finalize import Net
+from sumida._core.home import home_of
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import Closed, MisuseError, ReleasedError
 from sumida.operation import (
@@ -24,7 +25,6 @@ from sumida.operation import (
     budget,
     refuse_second,
 )
-from sumida.sync._home import home_of
 
 __all__ = ("Holder", "Owner", "Permits")
 
@@ -88,7 +88,7 @@ class Permits:
     @property
     def home(self) -> AbstractEventLoop | None:
         """The loop on which a thread finds the tasks, if it is known."""
-        return home_of(self.waiters, self._made_on)
+        return home_of(self.waiters.loop, self._made_on)
 
     @property
     def left(self) -> int:

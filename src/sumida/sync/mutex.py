@@ -15,6 +15,7 @@ from weakref import ref
 from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import Net
+from sumida._core.home import home_of
 from sumida._core.waiters import Waiter, WaiterQueue
 from sumida.errors import MisuseError, ReleasedError, WouldBlock
 from sumida.operation import (
@@ -27,7 +28,6 @@ from sumida.operation import (
     budget,
     refuse_second,
 )
-from sumida.sync._home import home_of
 
 if TYPE_CHECKING:
     from typing import Any
@@ -147,7 +147,7 @@ class Mutex(Generic[T]):
             Closed: The loop is closed.
         """
         state = self._state
-        loop = home_of(state.waiters, state.made_on)
+        loop = home_of(state.waiters.loop, state.made_on)
         return blocking(MutexGuard(state), loop, "blocking_lock()")
 
 

@@ -118,7 +118,7 @@ def test_a_collected_sender_closes_with_a_warning(run: Run) -> None:
             del other
         await turns()
         assert not task.done()
-        with pytest.warns(ResourceWarning, match="broadcast.Sender 0/1, 1 receivers"):
+        with pytest.warns(ResourceWarning, match="broadcast.Sender 0/1, receivers: 1"):
             del news
         with pytest.raises(Closed):
             await task
@@ -220,7 +220,7 @@ def test_reprs_tell_the_state() -> None:
     sub = news.subscribe()
     news.send(1)
 
-    assert repr(news) == "<broadcast.Sender 1/4, 1 receivers>"
+    assert repr(news) == "<broadcast.Sender 1/4, receivers: 1>"
     assert repr(sub) == "<broadcast.Receiver 1/4>"
     assert repr(news.downgrade()) == "<broadcast.WeakSender, 1 strong>"
     news.close()

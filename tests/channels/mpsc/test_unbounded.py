@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from sumida.channels import mpsc
+from sumida.channels.mpsc import _chan
 from sumida.errors import Closed, WrongLoopError
 from tests.core.support import started
 from tests.support import Run
@@ -141,3 +142,32 @@ def test_sending_from_a_foreign_thread_is_refused(run: Run) -> None:
             return await receiving
 
     assert run(main) == 2
+
+
+def test_a_queue_that_grows_is_told_of(
+    run: Run, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 100,000 messages, and at each tenfold; not at what is read in time."""
+    assert _chan._MANY == 100_000
+    monkeypatch.setattr(_chan, "_MANY", 10)
+
+    async def main() -> list[str]:
+        tx, rx = mpsc.unbounded_channel()
+        with tx:
+            for n in range(1000):
+                tx.send(n)
+                assert rx.try_recv() == n
+            assert caplog.messages == []
+            with tx.clone() as other:
+                for n in range(500):
+                    (tx if n % 2 else other).send(n)
+        assert await rx.recv_many(1000) == [*range(500)]
+        return caplog.messages
+
+    told = run(main)
+
+    assert [text.partition(" is ")[0] for text in told] == [
+        "<UnboundedSender 10>",
+        "<UnboundedSender 100>",
+    ]
+    assert all("use a channel with a capacity" in text for text in told)

@@ -91,7 +91,7 @@ class NoReceivers(QueuedOperation[None]):
         self._shared = shared
 
     def __repr__(self) -> str:
-        return f"<closed() of broadcast, {self._shared.receivers} receivers>"
+        return f"<closed() of broadcast, receivers: {self._shared.receivers}>"
 
     def poll(self) -> Literal[Pending.PENDING] | None:
         """See whether there is none; see `Operation.poll`."""

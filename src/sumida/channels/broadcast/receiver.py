@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Self, final
 from sumida._core import hooks
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
-from sumida.channels._home import home_of
+from sumida._core.home import home_of
 from sumida.channels._wake import wake_own
 from sumida.channels.broadcast._shared import LINGER_REST, Shared
 from sumida.errors import Closed, Empty, Lagged

@@ -43,7 +43,7 @@ class Sender(Generic[T]):
         closed = "" if self._is_open else ", closed"
         return (
             f"<broadcast.Sender {len(self)}/{shared.capacity}, "
-            f"{shared.receivers} receivers{closed}>"
+            f"receivers: {shared.receivers}{closed}>"
         )
 
     def __len__(self) -> int:

@@ -12,8 +12,8 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar, final
 
+from sumida._core.home import home_of
 from sumida._core.waiters import WaiterQueue
-from sumida.channels._home import home_of
 from sumida.channels.mpsc._relay import Relay, Rest
 from sumida.errors import WrongLoopError
 from sumida.operation import BUDGET, QueuedOperation
@@ -24,6 +24,9 @@ T = TypeVar("T")
 
 UNBOUNDED: Final = 1 << 62
 """The capacity of a channel without a bound."""
+
+_MANY: Final = 100_000
+"""So many messages in such a channel are told of."""
 
 LINGER_REST: Final = 15
 """Waits that really park after one that lingered for a turn in vain.
@@ -78,6 +81,7 @@ class Chan(Generic[T]):
     Attributes:
         queue: Messages sent and not yet received.
         capacity: As above.
+        alarm: A queue so long is told of, where there is no bound.
         held: Places that belong to a permit or to a sender woken with one.
         credit: Places that may be taken without looking: never more than are free.
         spent: Credit given out since a sender last yielded or waited.
@@ -101,6 +105,7 @@ class Chan(Generic[T]):
     """
 
     __slots__ = (
+        "alarm",
         "capacity",
         "closings",
         "credit",
@@ -126,6 +131,7 @@ class Chan(Generic[T]):
     def __init__(self, capacity: int) -> None:
         self.queue: deque[T] = deque()
         self.capacity = capacity
+        self.alarm = _MANY
         self.held = 0
         self.credit = 0
         self.spent = 0

@@ -5,9 +5,10 @@ for the few cases in which waiting would be a deadlock (the consumer sends to it
 or is impossible (a synchronous callback) and something else bounds the messages.
 """
 
+import logging
 import warnings
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, final
+from typing import TYPE_CHECKING, Final, Generic, Self, final
 
 from sumida._core.finalize import finalize
 from sumida.channels.mpsc._chan import Chan
@@ -28,10 +29,17 @@ else:
 
 __all__ = ("UnboundedSender", "WeakUnboundedSender")
 
+_logger: Final = logging.getLogger("sumida")
+
+_GROWTH: Final = 10
+"""A queue that goes on growing is told of again when it is so many times as long."""
+
 
 @final
 class UnboundedSender(Generic[T]):
     """One sender of a channel without a bound; made by `unbounded_channel`.
+
+    A queue of 100,000 messages is logged as a warning, and again at each tenfold.
 
     Source:
         `tokio::sync::mpsc::UnboundedSender`
@@ -95,6 +103,13 @@ class UnboundedSender(Generic[T]):
         if chan.is_closed:
             raise Closed("channel", item)
         chan.put(item)
+        if len(chan.queue) >= chan.alarm:
+            chan.alarm *= _GROWTH
+            _logger.warning(
+                "%s is sent to faster than it is read, and nothing holds the sender "
+                "back: use a channel with a capacity",
+                repr(self),  # as it is now, whenever the record is written
+            )
 
     def closed(self) -> Operation[None]:
         """Wait until the receiver is closed or gone.

@@ -1,4 +1,4 @@
-"""On which loop a thread finds the tasks of a channel."""
+"""On which loop a thread finds the tasks that use an object."""
 
 from asyncio import AbstractEventLoop
 
@@ -8,10 +8,10 @@ __all__ = ("home_of",)
 def home_of(*loops: AbstractEventLoop | None) -> AbstractEventLoop | None:
     """Choose the loop that does what a thread asks for.
 
-    A channel may outlive the loop on which it was made, and be used on the next.
+    An object may outlive the loop on which it was made, and be used on the next.
 
     Args:
-        *loops: Where tasks have waited last, then where the channel was made; None
+        *loops: Where tasks have waited last, then where the object was made; None
             where that is not known.
 
     Returns:
