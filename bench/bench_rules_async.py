@@ -101,7 +101,7 @@ async def offloaded() -> list[Row]:
 
     await spawn_cpu(count_up, 1)  # the process starts
     hashed, hashed_here = await stalls(lambda: spawn_blocking(hash_password), hash_here)
-    counted, on_thread, counted_here = await stalls(
+    apart, on_thread, here = await stalls(
         lambda: spawn_cpu(count_up, STEPS),
         lambda: spawn_blocking(count_up, STEPS),
         count_here,
@@ -112,9 +112,9 @@ async def offloaded() -> list[Row]:
     python = f"{rule}, Python that computes"
     return [
         Row(f"{rule}, a password hash", hashed, "on the loop", hashed_here, "ms"),
-        Row(f"{python}, spawn_cpu", counted, "on the loop", counted_here, "ms"),
-        Row(f"{python}, spawn_cpu", counted, "a thread", on_thread, "ms"),
-        Row(f"{python}, a thread", on_thread, "on the loop", counted_here, "ms"),
+        Row(f"{python}, spawn_cpu", apart, "on the loop", here, "ms"),
+        Row(f"{python}, spawn_cpu", apart, "a thread", on_thread, "ms"),
+        Row(f"{python}, a thread", on_thread, "on the loop", here, "ms"),
     ]
 
 
