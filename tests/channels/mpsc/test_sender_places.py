@@ -112,7 +112,8 @@ def test_a_send_never_awaited_sends_nothing(run: Run) -> None:
     async def main() -> list[str]:
         tx, rx = mpsc.channel(10)
         with tx:
-            tx.send("dropped")
+            dropped = tx.send("dropped")
+            del dropped
             await tx.send("sent")
             return await rx.recv_many(10)
 

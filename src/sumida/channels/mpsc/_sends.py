@@ -29,7 +29,7 @@ from sumida.operation import (
 )
 
 __all__ = (
-    "CLOSED_SEND",
+    "NO_SEND",
     "SENT",
     "ReceiverClosed",
     "Reserve",
@@ -218,8 +218,8 @@ class Send(QueuedOperation[None]):
         self._chan.release(granted)
 
 
-CLOSED_SEND: Final = Send(Chan(1), None)
-"""Stands as the spare of a closed sender: never spent, so never used."""
+NO_SEND: Final = Send(Chan(1), None)
+"""Stands where there is no spare: never spent, so never used."""
 
 
 class _Placed(QueuedOperation[R_co], Generic[R_co, T]):

@@ -3,14 +3,15 @@
 import warnings
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, final
+from typing import TYPE_CHECKING, Final, Generic, Self, final
 
 from sumida._core.arguments import check_count
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
+from sumida._core.forgotten import tell_if_dropped
 from sumida.channels.mpsc._chan import Chan
 from sumida.channels.mpsc._sends import (
-    CLOSED_SEND,
+    NO_SEND,
     SENT,
     ReceiverClosed,
     Reserve,
@@ -35,6 +36,9 @@ else:
 
 __all__ = ("Sender", "WeakSender")
 
+_LOOKS: Final = 8
+"""So many sends of each sender look whether an `await` was forgotten."""
+
 
 @final
 class Sender(Generic[T]):
@@ -44,17 +48,21 @@ class Sender(Generic[T]):
     done. The channel ends when the last sender is closed: use `with`, or `close`. A
     sender that is collected unclosed closes too, with a `ResourceWarning`.
 
+    A `send` that is not awaited sends nothing. The first sends of each sender look
+    whether it stands as a statement of its own, and give a `RuntimeWarning` then.
+
     Source:
         `tokio::sync::mpsc::Sender`
     """
 
-    __slots__ = ("_chan", "_is_open", "_spare", "_spare_many")
+    __slots__ = ("_chan", "_is_open", "_looks", "_spare", "_spare_many")
 
     def __init__(self, chan: Chan[T]) -> None:
         self._chan = chan
         self._is_open = True
         # The last `Send` made, to be used again when nobody else knows of it.
-        self._spare = Send(chan, SENT)
+        self._spare = NO_SEND
+        self._looks = _LOOKS
         self._spare_many: SendMany[T] | None = None
 
     def __repr__(self) -> str:
@@ -131,7 +139,12 @@ class Sender(Generic[T]):
             return send
         if not self._is_open:
             raise Closed("sender", item)
-        send = self._spare = Send(self._chan, item)
+        send = Send(self._chan, item)
+        if self._looks:
+            self._looks -= 1
+            tell_if_dropped("send()")
+        else:
+            self._spare = send
         return send
 
     def send_many(self, items: Iterable[T]) -> Operation[None]:
@@ -162,7 +175,12 @@ class Sender(Generic[T]):
             send._items = batch
             send._places = len(batch)
             return send
-        send = self._spare_many = SendMany(chan, batch)
+        send = SendMany(chan, batch)
+        if self._looks:
+            self._looks -= 1
+            tell_if_dropped("send_many()")
+        else:
+            self._spare_many = send
         return send
 
     def try_send(self, item: T) -> None:
@@ -341,7 +359,7 @@ class Sender(Generic[T]):
         if self._is_open:
             self._chan.items.check_loop()
             self._is_open = False
-            self._spare = CLOSED_SEND
+            self._spare = NO_SEND
             self._chan.drop_sender()
 
     def __enter__(self) -> Self:
