@@ -53,6 +53,9 @@ async def after_stops(count: int, *, biased: bool, is_stop_first: bool = True) -
                 tx.try_send(0)
                 handled += stop.is_cancelled
                 stop.cancel()
+            # Not lost, but left: what was sent last is nobody's here.
+            while not rx.is_empty:
+                rx.try_recv()
     return handled
 
 
