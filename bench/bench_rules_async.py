@@ -157,10 +157,15 @@ async def unblocked() -> list[Row]:
         subprocess.run(nap, check=True)  # noqa: ASYNC221, S603  # the fault itself
 
     cases: list[tuple[str, Way, str, Way]] = [
-        ("a sleep", lambda: sleep(PAUSE), "time.sleep", sleep_here),
-        ("a child", lambda: Command(*nap).status(), "subprocess.run", run_here),
+        ("a sleep of 50 ms", lambda: sleep(PAUSE), "time.sleep", sleep_here),
         (
-            "a lock that a thread holds",
+            "a child of 50 ms",
+            lambda: Command(*nap).status(),
+            "subprocess.run",
+            run_here,
+        ),
+        (
+            "a lock that a thread holds for 50 ms",
             wait_for_thread_as_a_task,
             "threading.Lock",
             wait_for_thread,
@@ -169,7 +174,7 @@ async def unblocked() -> list[Row]:
     rows = []
     for what, ours, peer, theirs in cases:
         figures = await stalls(ours, theirs)
-        case = f"async-no-std-block: longest stall, {what} of 50 ms"
+        case = f"async-no-std-block: longest stall, {what}"
         rows.append(Row(case, figures[0], peer, figures[1], "ms"))
     await shutdown_blocking(10)
     return rows

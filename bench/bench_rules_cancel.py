@@ -83,7 +83,7 @@ async def stopped() -> list[Row]:
     starved = await after_stops(1, biased=True, is_stop_first=False)
     what = "async-select-biased: jobs handled after"
     many = f"{what} {STOPS} stops"
-    one = f"{what} one, of {PATIENCE:,}"
+    one = f"{what} a stop, of {PATIENCE:,} that come"
     return [
         counted(many, biased, f"a None in a full queue of {QUEUE}", sentinel),
         counted(many, biased, "select, not biased", fair),
@@ -232,9 +232,9 @@ async def get_in_time(queue: asyncio.Queue[int]) -> None:
 async def cancelled() -> list[Row]:
     """async-cancellation-safe: what a cancel, or a lost race, takes along."""
     rule = "async-cancellation-safe"
-    raced = f"{rule}: lost of {COUNT:,}, two sources raced"
-    woken = f"{rule}: lost of {COUNT:,}, cancelled as they came"
-    half = f"{rule}: bytes lost of {COUNT:,}, cancelled half way"
+    raced = f"{rule}: messages lost of {COUNT:,}, two sources raced"
+    woken = f"{rule}: messages lost of {COUNT:,}, cancelled as they came"
+    half = f"{rule}: bytes lost of {COUNT:,}, a read of {HEADER} cancelled half way"
     deaf = f"{rule}: cancels swallowed of {COUNT:,}, within a deadline"
     tx, rx = mpsc.channel(1)
     theirs, their_rx = anyio.create_memory_object_stream[int](1)
@@ -358,7 +358,7 @@ async def told_one_by_one() -> tuple[int, float]:
 async def coordinated() -> list[Row]:
     """loop-cancellation-token: who is told of a stop, and how soon."""
     rule = "loop-cancellation-token"
-    not_told = f"{rule}: not told, of {FAMILY:,} below one"
+    not_told = f"{rule}: tasks not told, of {FAMILY:,} below the one stopped"
     ways = (told_by_tree, told_one_by_one, told_by_token, told_by_event)
     missed = [0] * len(ways)
     best = [float("inf")] * len(ways)

@@ -355,7 +355,7 @@ async def lost_by_close() -> int:
 
 def drained() -> list[Row]:
     """chan-graceful-shutdown: what is lost at a stop."""
-    what = f"chan-graceful-shutdown: lost at the stop, of {MESSAGES:,}"
+    what = f"chan-graceful-shutdown: messages lost at the stop, of {MESSAGES:,}"
     ours = asyncio.run(lost_by_close())
     return [
         counted(what, ours, "the consumer cancelled", asyncio.run(lost_by_cancel())),

@@ -119,7 +119,9 @@ def published() -> list[Row]:
     """chan-broadcast-fanout: one message to many, and one who does not read."""
     rule = "chan-broadcast-fanout"
     ours, queues, stored, their_stored = publishes()
-    held = f"{rule}: not sent of {MESSAGES:,} while one of {CROWD} does not read"
+    held = (
+        f"{rule}: messages not sent of {MESSAGES:,} while one of {CROWD} does not read"
+    )
     peer = f"{RECEIVERS:,} asyncio.Queue"
     return [
         Row(
