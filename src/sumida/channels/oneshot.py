@@ -8,9 +8,9 @@ For several values use `mpsc`.
 import warnings
 from asyncio import AbstractEventLoop
 from asyncio import _get_running_loop as running_loop  # None, not an error, outside
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Literal, Self, cast, final
+from typing import TYPE_CHECKING, Final, Generic, Literal, cast, final
 
+from sumida._core.blocks import ClosingBlock
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida._core.home import home_of
@@ -84,7 +84,7 @@ class _Shot(Generic[T]):
 
 
 @final
-class Sender(Generic[T]):
+class Sender(ClosingBlock, Generic[T]):
     """The side that sends the one value; made by `channel`.
 
     Source:
@@ -149,28 +149,6 @@ class Sender(Generic[T]):
             shot.values.check_loop()
             shot.close_sender()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __del__(self) -> None:
         shot = self._shot
         if not (shot.is_sent or shot.is_sender_closed):
@@ -186,7 +164,7 @@ class Sender(Generic[T]):
 
 
 @final
-class Receiver(QueuedOperation[T], Generic[T]):
+class Receiver(QueuedOperation[T], ClosingBlock, Generic[T]):
     """The side that gets the one value; made by `channel`.
 
     It is an operation: await it, or pass it to `select`.
@@ -304,28 +282,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
             shot.closings.check_loop()
             shot.values.check_loop()
             shot.close_receiver()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if not self._shot.is_receiver_closed:

@@ -9,9 +9,9 @@ import copy
 import warnings
 from asyncio import sleep
 from collections.abc import Callable
-from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Self, final
 
+from sumida._core.blocks import ClosingBlock
 from sumida._core.finalize import finalize
 from sumida.channels._wake import wake_own
 from sumida.channels._watch import Changed, NoReceivers, State
@@ -33,7 +33,7 @@ __all__ = ("Receiver", "Sender", "channel")
 
 
 @final
-class Sender(Generic[T]):
+class Sender(ClosingBlock, Generic[T]):
     """The side that sets the value; made by `channel`, more by `clone`.
 
     Source:
@@ -218,28 +218,6 @@ class Sender(Generic[T]):
             self._is_open = False
             self._state.drop_sender()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __del__(self) -> None:
         if self._is_open:
             finalize(self._state.changes, self._state.drop_sender)
@@ -253,7 +231,7 @@ class Sender(Generic[T]):
 
 
 @final
-class Receiver(Source[None], Generic[T]):
+class Receiver(Source[None], ClosingBlock, Generic[T]):
     """One who watches the value; made by `channel`, `subscribe` and `clone`.
 
     `async for` gives the current value, then each change, and ends when all senders
@@ -409,28 +387,6 @@ class Receiver(Source[None], Generic[T]):
 
     def __aiter__(self) -> "_Values[T]":
         return _Values(self)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._is_open:

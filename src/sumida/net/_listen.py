@@ -10,9 +10,9 @@ from asyncio import Future, Task
 from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
-from types import TracebackType
-from typing import Final, Generic, Literal, Self, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
+from sumida._core.blocks import ClosingBlock
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import Closed, SumidaError
 from sumida.io._engine import Engine
@@ -59,7 +59,7 @@ _HANDSHAKES: Final = 64
 """TLS handshakes made at once while somebody waits: a mute client holds up nobody."""
 
 
-class Listener(Source[S], Generic[S]):
+class Listener(Source[S], ClosingBlock, Generic[S]):
     """A socket that accepts connections.
 
     Args:
@@ -187,28 +187,6 @@ class Listener(Source[S], Generic[S]):
         self._waiters.wake_all()
         if self._readable is not None:
             _wake(self._readable)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # What `serve` uses, which gives each connection a task at once.
 

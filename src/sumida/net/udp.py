@@ -8,9 +8,9 @@ import asyncio
 import socket
 from asyncio import DatagramTransport, Future
 from collections import deque
-from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, cast, final
 
+from sumida._core.blocks import ClosingBlock
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import BusyError, Closed, Disconnected, Elapsed
 from sumida.io._checks import check_timeout
@@ -69,7 +69,7 @@ class _Protocol(asyncio.DatagramProtocol):
 
 
 @final
-class UdpSocket:
+class UdpSocket(ClosingBlock):
     """A UDP socket; made by `bind` or `connect`.
 
     Source:
@@ -326,28 +326,6 @@ class UdpSocket:
         if not self._is_closed:
             self._is_closed = True
             self._transport.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # What the transport tells.
 

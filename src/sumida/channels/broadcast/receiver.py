@@ -2,10 +2,10 @@
 
 from asyncio import Future, get_running_loop
 from collections.abc import Generator
-from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
+from sumida._core.blocks import ClosingBlock
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida._core.home import home_of
@@ -35,7 +35,7 @@ __all__ = ("Receiver",)
 
 
 @final
-class Receiver(QueuedOperation[T], Generic[T]):
+class Receiver(QueuedOperation[T], ClosingBlock, Generic[T]):
     """One subscriber; made by `Sender.subscribe`.
 
     It is itself the operation of `recv`. Only one task may wait on it at a time;
@@ -250,28 +250,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
             return await self
         except Closed:
             raise StopAsyncIteration from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._is_open:

@@ -1,9 +1,9 @@
 """The sending sides of a broadcast channel."""
 
 import warnings
-from types import TracebackType
-from typing import TYPE_CHECKING, Generic, Self, final
+from typing import TYPE_CHECKING, Generic, final
 
+from sumida._core.blocks import ClosingBlock
 from sumida._core.finalize import finalize
 from sumida.channels.broadcast._shared import NoReceivers, Shared, Slot
 from sumida.channels.broadcast.receiver import Receiver
@@ -25,7 +25,7 @@ __all__ = ("Sender", "WeakSender")
 
 
 @final
-class Sender(Generic[T]):
+class Sender(ClosingBlock, Generic[T]):
     """A sender to all subscribers; made by `channel`, more by `clone`.
 
     Source:
@@ -179,28 +179,6 @@ class Sender(Generic[T]):
             self._shared.items.check_loop()
             self._is_open = False
             self._shared.drop_sender()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._is_open:

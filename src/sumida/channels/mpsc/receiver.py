@@ -4,11 +4,11 @@ import warnings
 from asyncio import Future, get_running_loop
 from collections.abc import Generator
 from sys import getrefcount
-from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, final
 
 from sumida._core import hooks
 from sumida._core.arguments import check_count
+from sumida._core.blocks import ClosingBlock
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida._core.waiters import Waiter
@@ -41,7 +41,7 @@ __all__ = ("Receiver",)
 
 
 @final
-class Receiver(QueuedOperation[T], Generic[T]):
+class Receiver(QueuedOperation[T], ClosingBlock, Generic[T]):
     """The one receiver of a channel; made by `channel` and `unbounded_channel`.
 
     Iterate over it with `async for`: it drains what is queued after the last sender
@@ -314,28 +314,6 @@ class Receiver(QueuedOperation[T], Generic[T]):
             return await self
         except Closed:
             raise StopAsyncIteration from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         chan = self._chan

@@ -2,10 +2,10 @@
 
 import warnings
 from collections.abc import Iterable
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Self, final
+from typing import TYPE_CHECKING, Final, Generic, final
 
 from sumida._core.arguments import check_count
+from sumida._core.blocks import ClosingBlock
 from sumida._core.bridge import blocking
 from sumida._core.finalize import finalize
 from sumida._core.forgotten import tell_if_dropped
@@ -41,7 +41,7 @@ _LOOKS: Final = 8
 
 
 @final
-class Sender(Generic[T]):
+class Sender(ClosingBlock, Generic[T]):
     """One sender of a bounded channel; made by `channel`, more by `clone`.
 
     Several tasks may use one sender; a clone of its own lets each say when it is
@@ -361,28 +361,6 @@ class Sender(Generic[T]):
             self._is_open = False
             self._spare = NO_SEND
             self._chan.drop_sender()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._is_open:

@@ -7,9 +7,9 @@ or is impossible (a synchronous callback) and something else bounds the messages
 
 import logging
 import warnings
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Generic, Self, final
+from typing import TYPE_CHECKING, Final, Generic, final
 
+from sumida._core.blocks import ClosingBlock
 from sumida._core.finalize import finalize
 from sumida.channels.mpsc._chan import Chan
 from sumida.channels.mpsc._sends import ReceiverClosed
@@ -36,7 +36,7 @@ _GROWTH: Final = 10
 
 
 @final
-class UnboundedSender(Generic[T]):
+class UnboundedSender(ClosingBlock, Generic[T]):
     """One sender of a channel without a bound; made by `unbounded_channel`.
 
     A queue of 100,000 messages is logged as a warning, and again at each tenfold.
@@ -154,28 +154,6 @@ class UnboundedSender(Generic[T]):
             self._chan.items.check_loop()
             self._is_open = False
             self._chan.drop_sender()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         if self._is_open:
