@@ -20,6 +20,7 @@ from sumida._core.coroutines import start
 from sumida._core.waiters import WaiterQueue
 from sumida.errors import MisuseError
 from sumida.operation import PENDING, Operation, Pending, QueuedOperation
+from sumida.runtime._untaken import FailureAlarm
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -94,6 +95,7 @@ class JoinSet(Generic[T]):
 
     __slots__ = (
         "_aborts",
+        "_alarm",
         "_cancels",
         "_closed",
         "_finished",
@@ -119,6 +121,8 @@ class JoinSet(Generic[T]):
         # which it does not stand in `_tasks` yet.
         self._aborts = 0
         self._has_told = False
+        # Made when a task first fails.
+        self._alarm: FailureAlarm | None = None
 
     def __repr__(self) -> str:
         left = ", left" if self._closed is _LEFT else ""
@@ -187,9 +191,17 @@ class JoinSet(Generic[T]):
         if task in self._tasks:
             self._running -= 1
             self._finished.append(task)
+            # `exception()` would say that somebody has seen it.
+            if task._exception is not None:
+                self._note_failure(task)
             if self._waiters.head is not None:
                 # Who waits for one takes it; who waits for all looks again.
                 self._waiters.wake_all()
+
+    def _note_failure(self, task: Task[T]) -> None:
+        if self._alarm is None:
+            self._alarm = FailureAlarm(self, self._tasks, self._finished)
+        self._alarm.note(task)
 
     def spawn_blocking(
         self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
@@ -400,6 +412,8 @@ class JoinSet(Generic[T]):
                     failures.append(error)
         self._tasks.clear()
         self._finished.clear()
+        if self._alarm is not None:
+            self._alarm.end()
         return failures
 
 
