@@ -34,8 +34,8 @@ def _fresh_count() -> int:
     return fresh if gil() and _count_of_passed(held) > fresh else 0
 
 
-# The reference count, in `start`, of a coroutine that was made for this call; 0 where
-# that is no sign.
+# The reference count, in `start`, of a coroutine that was made for this call; 0, which
+# is less than any, where that is no sign.
 _FRESH: Final = _fresh_count()
 
 
@@ -63,10 +63,7 @@ def start(coroutine: Coroutine[object, object, T], name: str | None) -> Task[T]:
     if (
         type(coroutine) is not CoroutineType
         or coroutine.cr_suspended
-        or (
-            (not _FRESH or getrefcount(coroutine) > _FRESH)
-            and coroutine.cr_frame is None
-        )
+        or (getrefcount(coroutine) > _FRESH and coroutine.cr_frame is None)
     ):
         if not iscoroutine(coroutine):
             way = "call the async function"
