@@ -218,6 +218,29 @@ def test_calls_one_after_the_other_share_a_thread(run: Run) -> None:
     assert run(main) == {"sumida-blocking-1"}
 
 
+def test_threads_are_numbered_from_one(run: Run) -> None:
+    """A number is given again when its thread has ended; a limit costs nothing."""
+
+    async def main() -> list[list[str]]:
+        pool = BlockingPool(10**30, keep_alive=0, name="pool")
+        seen = []
+        for count in (3, 2):
+            gate = threading.Barrier(count + 1)
+
+            def work(gate: threading.Barrier = gate) -> str:
+                gate.wait(LONG)
+                return threading.current_thread().name
+
+            calls = [asyncio.create_task(pool.run(work)) for _ in range(count)]
+            await asyncio.to_thread(gate.wait, LONG)
+            seen.append(sorted([await call for call in calls]))
+            await until(lambda: len(pool) == 0)
+        await pool.shutdown(LONG)
+        return seen
+
+    assert run(main) == [["pool-1", "pool-2", "pool-3"], ["pool-1", "pool-2"]]
+
+
 def test_a_thread_without_work_ends(run: Run) -> None:
     """After keep_alive seconds, and the pool can start another."""
 

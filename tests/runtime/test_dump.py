@@ -67,6 +67,12 @@ def test_a_task_that_is_ready_waits_for_its_turn(run: Run) -> None:
     assert run(main) == ["asker waits for its turn"]
 
 
+def test_what_is_no_task_waits_for_nothing() -> None:
+    """It is refused by its name."""
+    with pytest.raises(TypeError, match="task must be a task, not 'x'"):
+        waits_for("x")  # type: ignore[arg-type]  # the mistake
+
+
 def test_it_needs_a_loop() -> None:
     """Outside of one it has to be given."""
     with pytest.raises(RuntimeError):

@@ -137,6 +137,8 @@ def test_only_what_is_held_of_one_semaphore_is_merged(run: Run) -> None:
             idle = slots.acquire()
             with pytest.raises(MisuseError):
                 permit.merge(foreign)
+            with pytest.raises(TypeError, match="not None"):
+                permit.merge(None)  # type: ignore[arg-type]  # the mistake
             with pytest.raises(ReleasedError):
                 permit.merge(idle)
             with pytest.raises(ReleasedError):

@@ -107,7 +107,8 @@ class Threads:
     def reset(self) -> None:
         """Begin without threads: at first, and in a forked child, which has none."""
         self._gate = threading.Lock()
-        self._free_numbers = list(range(1, self.max_threads + 1))
+        # Of threads that have ended, below those of the others.
+        self._free_numbers: list[int] = []
         self.workers: set[Worker] = set()
         self.idle: list[Worker] = []
         self.jobs: OrderedDict[Job[object], None] = OrderedDict()
@@ -134,10 +135,12 @@ class Threads:
                 worker.job = job
                 worker.wake.release()
                 return
-            if not self._free_numbers:
+            if len(self.workers) >= self.max_threads:
                 self.jobs[job] = None
                 return
-            worker = Worker(heapq.heappop(self._free_numbers), job)
+            free = self._free_numbers
+            number = heapq.heappop(free) if free else len(self.workers) + 1
+            worker = Worker(number, job)
             self.workers.add(worker)
         self._start(worker, job)
 

@@ -92,7 +92,12 @@ def waits_for(task: asyncio.Task[T]) -> str:
 
     Returns:
         The operation or future, and the innermost place of the caller's own code.
+
+    Raises:
+        TypeError: `task` is none.
     """
+    if not isinstance(task, asyncio.Task):
+        raise TypeError(f"task must be a task, not {task!r}")
     state = _state(task)
     what = " or ".join(state.waits_for) or "its turn"
     return f"{what} in {state.stack[-1]}" if state.stack else what

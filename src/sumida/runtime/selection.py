@@ -109,9 +109,16 @@ def _gives_once(operation: Operation[object]) -> bool:
 
 @final
 class _Select:
-    """The type of `select`."""
+    """Wait for the first of several branches: `await select(a, b)`, or `x=a, y=b`.
+
+    `select.loop(a, b)` does so again and again. Of the branches exactly one takes
+    effect; a loser has taken nothing. See `__call__` and `loop`.
+    """
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<select>"
 
     @overload
     def __call__(

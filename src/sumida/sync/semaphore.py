@@ -241,9 +241,12 @@ class SemaphorePermit(Holder["SemaphorePermit", _State]):
             other: A holder of the same semaphore.
 
         Raises:
+            TypeError: `other` is none.
             MisuseError: It is of another semaphore, or this one.
             ReleasedError: One of them holds none.
         """
+        if not isinstance(other, SemaphorePermit):
+            raise TypeError(f"other must be a semaphore's permit, not {other!r}")
         if other._state is not self._state or other is self:
             raise MisuseError(
                 f"{other!r} cannot be merged into {self!r}",
