@@ -33,7 +33,7 @@ from sumida.runtime.blocking import shutdown_blocking
 from sumida.runtime.cpu import shutdown_cpu
 from sumida.sync import Mutex
 
-ROUNDS: Final = 3
+ROUNDS: Final = 7
 TICK: Final = 0.001
 PAUSE: Final = 0.05
 HASHES: Final = 200_000
