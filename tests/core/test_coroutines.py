@@ -27,6 +27,39 @@ def test_a_fresh_one_becomes_a_named_task(run: Run) -> None:
     assert run(main)[1] == 1
 
 
+@pytest.mark.parametrize("name", [None, "named"])
+def test_the_loop_has_a_say(name: str | None) -> None:
+    """Its task factory makes the task, or its own `create_task`; else a plain one."""
+    made: list[str] = []
+
+    class Own(asyncio.SelectorEventLoop):
+        def create_task(self, coro, **options):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202  # as it likes
+            made.append("loop")
+            return super().create_task(coro, **options)
+
+    def factory(loop, coro, **options):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003, ANN202  # as asyncio says
+        made.append("factory")
+        return asyncio.Task(coro, loop=loop, **options)
+
+    async def main() -> list[str]:
+        tasks = [start(work(), name)]
+        asyncio.get_running_loop().set_task_factory(factory)
+        tasks.append(start(work(), name))
+        assert [await task for task in tasks] == [1, 1]
+        names = [task.get_name() for task in tasks]
+        assert names == [name] * 2 if name else all(names)
+        made.append("end")
+        return made
+
+    for make, expected in (
+        (asyncio.SelectorEventLoop, ["factory", "end"]),
+        (Own, ["loop", "loop", "factory", "end"]),
+    ):
+        made.clear()
+        with asyncio.Runner(loop_factory=make) as runner:
+            assert runner.run(main())[-len(expected) :] == expected
+
+
 def test_what_was_started_or_has_ended_is_refused(run: Run) -> None:
     """It says so, and what to do."""
 
