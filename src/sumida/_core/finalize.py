@@ -12,7 +12,7 @@ from typing import final
 
 from sumida._core.waiters import WaiterQueue
 
-__all__ = ("Net", "finalize")
+__all__ = ("Net", "finalize", "finalize_unclosed")
 
 
 def finalize(
@@ -34,6 +34,26 @@ def finalize(
                 return
     # Nobody waits, or only tasks that never run again.
     action()
+
+
+def finalize_unclosed(
+    handle: object, waiters: WaiterQueue, action: Callable[[], object]
+) -> None:
+    """Close for a handle that should have been closed, and warn of it.
+
+    Args:
+        handle: The handle, in its `__del__`.
+        waiters: As for `finalize`.
+        action: What closes it; as there.
+    """
+    finalize(waiters, action)
+    warnings.warn(
+        f"{handle!r} was collected without being closed; "
+        "use it in `with`, or call close()",
+        ResourceWarning,
+        source=handle,
+        stacklevel=3,
+    )
 
 
 @final

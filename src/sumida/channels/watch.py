@@ -6,13 +6,12 @@ every message in turn use `broadcast`.
 """
 
 import copy
-import warnings
 from asyncio import sleep
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Generic, Self, final
 
 from sumida._core.blocks import ClosingBlock
-from sumida._core.finalize import finalize
+from sumida._core.finalize import finalize, finalize_unclosed
 from sumida.channels._wake import wake_own
 from sumida.channels._watch import Changed, NoReceivers, State
 from sumida.errors import Closed
@@ -220,14 +219,7 @@ class Sender(ClosingBlock, Generic[T]):
 
     def __del__(self) -> None:
         if self._is_open:
-            finalize(self._state.changes, self._state.drop_sender)
-            warnings.warn(
-                f"{self!r} was collected without being closed; "
-                "use it in `with`, or call close()",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
+            finalize_unclosed(self, self._state.changes, self._state.drop_sender)
 
 
 @final

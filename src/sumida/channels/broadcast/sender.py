@@ -1,10 +1,9 @@
 """The sending sides of a broadcast channel."""
 
-import warnings
 from typing import TYPE_CHECKING, Generic, final
 
 from sumida._core.blocks import ClosingBlock
-from sumida._core.finalize import finalize
+from sumida._core.finalize import finalize_unclosed
 from sumida.channels.broadcast._shared import NoReceivers, Shared, Slot
 from sumida.channels.broadcast.receiver import Receiver
 from sumida.errors import Closed
@@ -182,14 +181,7 @@ class Sender(ClosingBlock, Generic[T]):
 
     def __del__(self) -> None:
         if self._is_open:
-            finalize(self._shared.items, self._shared.drop_sender)
-            warnings.warn(
-                f"{self!r} was collected without being closed; "
-                "use it in `with`, or call close()",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
+            finalize_unclosed(self, self._shared.items, self._shared.drop_sender)
 
 
 @final

@@ -1,13 +1,12 @@
 """The sending sides of a bounded mpsc channel."""
 
-import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Generic, final
 
 from sumida._core.arguments import check_count
 from sumida._core.blocks import ClosingBlock
 from sumida._core.bridge import blocking
-from sumida._core.finalize import finalize
+from sumida._core.finalize import finalize_unclosed
 from sumida._core.forgotten import tell_if_dropped
 from sumida.channels.mpsc._chan import Chan
 from sumida.channels.mpsc._sends import (
@@ -365,14 +364,7 @@ class Sender(ClosingBlock, Generic[T]):
     def __del__(self) -> None:
         if self._is_open:
             chan = self._chan
-            finalize(chan.items, chan.drop_sender)
-            warnings.warn(
-                f"{self!r} was collected without being closed; "
-                "use it in `with`, or call close()",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
+            finalize_unclosed(self, chan.items, chan.drop_sender)
 
 
 @final

@@ -6,11 +6,10 @@ or is impossible (a synchronous callback) and something else bounds the messages
 """
 
 import logging
-import warnings
 from typing import TYPE_CHECKING, Final, Generic, final
 
 from sumida._core.blocks import ClosingBlock
-from sumida._core.finalize import finalize
+from sumida._core.finalize import finalize_unclosed
 from sumida.channels.mpsc._chan import Chan
 from sumida.channels.mpsc._sends import ReceiverClosed
 from sumida.errors import Closed
@@ -158,14 +157,7 @@ class UnboundedSender(ClosingBlock, Generic[T]):
     def __del__(self) -> None:
         if self._is_open:
             chan = self._chan
-            finalize(chan.items, chan.drop_sender)
-            warnings.warn(
-                f"{self!r} was collected without being closed; "
-                "use it in `with`, or call close()",
-                ResourceWarning,
-                source=self,
-                stacklevel=2,
-            )
+            finalize_unclosed(self, chan.items, chan.drop_sender)
 
 
 @final
